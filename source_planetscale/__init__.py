@@ -1,0 +1,1 @@
+"""Airbyte source that replicates PlanetScale and self-hosted Vitess databases."""

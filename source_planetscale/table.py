@@ -1,0 +1,44 @@
+"""What a table looks like: plain values that discovery fills in and every later room reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        name: The column's name, as the table spells it.
+        column_type: MySQL's full type text in lower case apart from labels, such as `int unsigned`,
+            `varchar(20)`, `enum('a','b')`; the same text in information_schema and in VStream's fields.
+        charset: MySQL's character set name (`utf8mb4`, `latin1`), empty where the type has none.
+        nullable: Whether the column takes NULL.
+    """
+
+    name: str
+    column_type: str
+    charset: str = ""
+    nullable: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """One base table.
+
+    Attributes:
+        keyspace: The keyspace that holds it; the namespace of its stream.
+        name: The table's bare name; the name of its stream.
+        columns: All columns in table order, generated and invisible ones included.
+        primary_key: Names of the key's columns in the order of the key. A table without a primary key
+            that has a unique key over NOT NULL columns counts that one, as MySQL itself does; empty if
+            there is neither.
+        has_primary_index: True when `primary_key` is a real PRIMARY KEY.
+    """
+
+    keyspace: str
+    name: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    has_primary_index: bool = False

@@ -1,0 +1,1 @@
+"""The VStream messages: `vstream.proto` and the code that `make proto` generates from it."""
