@@ -1,0 +1,270 @@
+"""The saved state of a stream: a cursor per shard, in the form of PlanetScale's connectors.
+
+`{"shards": {SHARD: {"cursor": base64 of TableCursor}}}` is what the Go connector writes and reads. What
+this connector adds stands in sibling keys, which the Go connector ignores, so that a state can travel in
+both directions.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError
+
+from source_planetscale.errors import config_error
+from source_planetscale.shape import Shape, ShapeColumn
+from source_planetscale.vstream.position import Position, PositionError
+from source_planetscale.vstream.wire import vstream_pb2 as wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+VERSION = 1
+LEGACY_TYPE = "LEGACY"
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How far one shard of one table has been read.
+
+    Attributes:
+        keyspace: The keyspace.
+        shard: The shard's name, trimmed.
+        position: The position with its flavor prefix; empty if the copy has not begun.
+        last_pk: Serialized `wire.QueryResult` of the last key copied; None outside a copy.
+        shape: The table's shape that row events after `position` may have; None if unknown.
+    """
+
+    keyspace: str
+    shard: str
+    position: str = ""
+    last_pk: bytes | None = None
+    shape: Shape | None = None
+
+    @property
+    def copying(self) -> bool:
+        """Whether the copy of this shard has not been finished."""
+        return not self.position or self.last_pk is not None
+
+    def restarted(self) -> Cursor:
+        """The cursor of the same shard before its copy."""
+        return Cursor(self.keyspace, self.shard)
+
+    def encode(self) -> str:
+        """The cursor in its saved form, padded standard base64 of a `TableCursor`."""
+        message = wire.TableCursor(shard=self.shard, keyspace=self.keyspace, position=self.position)
+        if self.last_pk is not None:
+            message.last_known_pk.ParseFromString(self.last_pk)
+        return base64.b64encode(message.SerializeToString(deterministic=True)).decode()
+
+    @classmethod
+    def decode(cls, text: str, *, keyspace: str, shard: str) -> Cursor:
+        """Reads a saved cursor.
+
+        Args:
+            text: What `encode` gave, or the Go connector; empty means before the copy.
+            keyspace: The keyspace for a cursor that does not name one.
+            shard: The shard under which it was saved.
+
+        Returns:
+            The cursor, its shard's name trimmed.
+
+        Raises:
+            ValueError: It is no cursor, or one of another keyspace or shard.
+        """
+        try:
+            message = wire.TableCursor.FromString(base64.b64decode(text, validate=True))
+        except (binascii.Error, DecodeError, ValueError):
+            raise ValueError("it is not a cursor of this connector") from None
+        if message.keyspace and message.keyspace != keyspace:
+            raise ValueError(f"it belongs to keyspace {message.keyspace!r}, not to {keyspace!r}")
+        # The Go connector kept the blank of a shard list written as "-80, 80-".
+        if message.shard and message.shard.strip() != shard.strip():
+            raise ValueError(f"it belongs to shard {message.shard!r}")
+        if message.position:
+            try:
+                Position.parse(message.position)
+            except PositionError as error:
+                raise ValueError(f"its position cannot be read: {error}") from None
+        last_pk = message.last_known_pk.SerializeToString() if message.HasField("last_known_pk") else None
+        return cls(keyspace, shard.strip(), message.position, last_pk)
+
+
+@dataclass
+class StreamState:
+    """The state of one stream.
+
+    Attributes:
+        cursors: The cursor of every shard by its name.
+        cdc_cursor: No record after this state has a smaller or equal `_ab_cdc_cursor`; 0 if none had one.
+        full_refresh: The state belongs to a full refresh that has not ended.
+    """
+
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+    cdc_cursor: int = 0
+    full_refresh: bool = False
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], *, keyspace: str, stream: str) -> StreamState:
+        """Reads the state of one stream.
+
+        Args:
+            raw: The stream's state object; empty for a stream that was never read.
+            keyspace: The configured keyspace.
+            stream: The stream's name, for errors.
+
+        Returns:
+            The state; shards that it does not name are left out.
+
+        Raises:
+            AirbyteTracedException: It is damaged, of another source or of a later version.
+        """
+        if not raw:
+            return cls()
+        if not _is_supported(raw.get("version", VERSION)):
+            raise _damaged(stream, None, "it was written by a newer version of this connector: upgrade it")
+        shards = _plain(raw.get("shards"))
+        if not isinstance(shards, dict):
+            raise _damaged(stream, None, 'it has no "shards" object, so another source wrote it')
+        shapes = _parse_shapes(_plain(raw.get("shapes", {})), stream)
+        state = cls(full_refresh=bool(raw.get("full_refresh")))
+        state.cdc_cursor = _parse_cdc_cursor(raw.get("cdc_cursor", 0), stream)
+        for name, saved in shards.items():
+            cursor = _parse_shard(_plain(saved), keyspace=keyspace, shard=name, stream=stream)
+            shape = shapes.get(_plain(saved).get("shape"))
+            state.cursors[cursor.shard] = replace(cursor, shape=shape)
+        return state
+
+    def to_json(self) -> dict[str, Any]:
+        """The state in its saved form; shapes that several shards share stand in it once."""
+        shapes: dict[Shape, str] = {}
+        shards: dict[str, dict[str, str]] = {}
+        for name, cursor in self.cursors.items():
+            shards[name] = {"cursor": cursor.encode()}
+            if cursor.shape is not None:
+                shards[name]["shape"] = shapes.setdefault(cursor.shape, str(len(shapes) + 1))
+        saved: dict[str, Any] = {"shards": shards, "version": VERSION}
+        if shapes:
+            saved["shapes"] = {key: [list(column) for column in shape] for shape, key in shapes.items()}
+        if self.cdc_cursor:
+            saved["cdc_cursor"] = self.cdc_cursor
+        if self.full_refresh:
+            saved["full_refresh"] = True
+        return saved
+
+
+def state_messages(saved: object) -> list[dict[str, Any]]:
+    """Brings a state file's content into the form of protocol v2.
+
+    Args:
+        saved: The parsed JSON: an array of state messages, the Go connector's object (with or without its
+            `data` wrapper), an empty object, or null.
+
+    Returns:
+        A list of state objects of type STREAM; empty for a fresh start.
+
+    Raises:
+        AirbyteTracedException: The content is of no known form.
+    """
+    if not saved:
+        return []
+    if isinstance(saved, list):
+        return [message for item in saved for message in _item_messages(item)]
+    if isinstance(saved, dict):
+        return _item_messages(saved)
+    raise config_error(
+        "The state file holds neither a list of states nor an object. Clear the state to start again."
+    )
+
+
+def _item_messages(item: object) -> list[dict[str, Any]]:
+    if isinstance(item, dict):
+        if item.get("type") in ("STREAM", "GLOBAL"):
+            return [item]
+        if item.get("type") == "STATE" and isinstance(item.get("state"), dict):
+            return _item_messages(item["state"])
+        if isinstance(item.get("data"), dict):
+            return _item_messages(item["data"])
+        if isinstance(item.get("streams"), dict):
+            return _legacy_messages(item["streams"])
+        if item.get("type") == LEGACY_TYPE or item == {"data": None}:
+            return []
+    raise config_error(
+        "The state is of no form that this connector knows (a list of STREAM states, or the object with "
+        '"streams" of the previous connector). Check that it belongs to this connection, or clear it.'
+    )
+
+
+def _legacy_messages(streams: Mapping[str, Any]) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = []
+    for key, saved in streams.items():
+        # A keyspace's name has no colon, a table's may have.
+        namespace, colon, name = key.partition(":")
+        if not colon:
+            raise config_error(
+                f"The state names the stream {key!r} without its keyspace. Clear the state to start again."
+            )
+        messages.append(
+            {
+                "type": "STREAM",
+                "stream": {
+                    "stream_descriptor": {"name": name, "namespace": namespace},
+                    "stream_state": saved if isinstance(saved, dict) else {},
+                },
+            }
+        )
+    return messages
+
+
+def _parse_shard(saved: object, *, keyspace: str, shard: str, stream: str) -> Cursor:
+    text = saved.get("cursor") if isinstance(saved, dict) else None
+    if not isinstance(text, str):
+        raise _damaged(stream, shard, "it has no cursor")
+    try:
+        return Cursor.decode(text, keyspace=keyspace, shard=shard)
+    except ValueError as error:
+        raise _damaged(stream, shard, str(error)) from None
+
+
+def _parse_shapes(saved: object, stream: str) -> dict[str, Shape]:
+    try:
+        return {str(key): tuple(_parse_column(column) for column in shape) for key, shape in _items(saved)}
+    except (TypeError, ValueError):
+        raise _damaged(stream, None, "its table shapes cannot be read") from None
+
+
+def _items(saved: object) -> Iterable[tuple[str, Any]]:
+    if not isinstance(saved, dict):
+        raise TypeError("expected an object")
+    return saved.items()
+
+
+def _parse_column(saved: Any) -> ShapeColumn:
+    name, column_type, charset = saved
+    return ShapeColumn(str(name), str(column_type), str(charset))
+
+
+def _parse_cdc_cursor(saved: object, stream: str) -> int:
+    if not isinstance(saved, int) or isinstance(saved, bool) or saved < 0:
+        raise _damaged(stream, None, "its cdc_cursor is not a number")
+    return saved
+
+
+def _is_supported(version: object) -> bool:
+    return isinstance(version, int) and version <= VERSION
+
+
+def _plain(value: Any) -> Any:
+    # The CDK hands nested objects of a state over as AirbyteStateBlob.
+    return vars(value) if hasattr(value, "__dict__") and not isinstance(value, dict) else value
+
+
+def _damaged(stream: str, shard: str | None, reason: str) -> Exception:
+    where = f"shard {shard!r} of stream {stream!r}" if shard is not None else f"stream {stream!r}"
+    return config_error(
+        f"The saved state of {where} cannot be used: {reason}. Nothing was read. "
+        "Restore the state of this connection, or clear the stream's data to copy it again."
+    )
