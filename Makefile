@@ -1,0 +1,86 @@
+# Needs make and Python 3.10 to 3.13 with venv; everything else is installed into .venv.
+#   make PYTHON=/path/to/python3.12 ...   chooses the interpreter.
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test demo local bench soak lint format unit integration vitess proto \
+	wheel lock qa pyairbyte clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- set-up: each step leaves a stamp, so a second run starts at once -----------------------
+
+$(VENV)/.created:
+	@python=$$(tools/find_python.sh) && echo "Creating $(VENV) with $$python" \
+		&& tools/make_venv.sh "$$python" $(VENV)
+	@touch $@
+
+$(VENV)/.requirements: requirements-dev.txt $(VENV)/.created
+	@echo "Installing the locked requirements (about a minute the first time)"
+	@$(RUN) pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# --no-build-isolation: the build backend is one of the locked requirements.
+$(VENV)/.project: pyproject.toml $(VENV)/.requirements
+	@$(RUN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(VENV)/.project ## Create .venv with everything the other commands need
+
+# --- the two commands of a newcomer ----------------------------------------------------------
+
+test: setup ## Run every check and test; REQUIRE_VITESS=1 makes a missing Vitess a failure
+	@$(BIN)/python tools/run_checks.py
+
+demo: setup ## Show a whole replication on an embedded sharded database, in a minute
+	@$(RUN) integration_tests.demo
+
+# --- parts -----------------------------------------------------------------------------------
+
+lint: setup ## Run the static checks
+	@$(BIN)/python tools/run_checks.py "ruff check" "ruff format" "mypy --strict"
+
+format: setup ## Rewrite the sources in the project's format
+	@$(RUN) ruff check --fix .
+	@$(RUN) ruff format .
+
+unit: setup ## Run the unit tests
+	@$(BIN)/python tools/run_checks.py "unit tests"
+
+integration: setup ## Run the integration tests
+	@$(BIN)/python tools/run_checks.py "integration tests"
+
+local: setup ## Run the embedded database with sample data until Ctrl-C
+	@$(RUN) integration_tests.local --sample
+
+vitess: setup ## Run a real Vitess until Ctrl-C (needs Go; built once)
+	@$(RUN) integration_tests.vitess
+
+bench: setup ## Measure speed and memory side by side
+	@$(RUN) integration_tests.bench
+
+soak: setup ## Compare replica and source under random faults, for as long as SOAK_ARGS say
+	@$(RUN) integration_tests.soak $(SOAK_ARGS)
+
+# --- maintenance -----------------------------------------------------------------------------
+
+proto: setup ## Regenerate the wire messages from their .proto
+	@$(RUN) grpc_tools.protoc -I . --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+		--python_out=. --mypy_out=. source_planetscale/vstream/wire/vstream.proto
+
+wheel: setup ## Build the wheel into dist/
+	@$(RUN) pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
+lock: ## Resolve the dependencies anew: poetry.lock and the requirements files
+	@tools/lock.sh
+
+qa: setup ## Run Airbyte's QA checks on the connector (installs them into a venv of their own)
+	@$(BIN)/python tools/run_airbyte_qa.py
+
+clean: ## Remove what the commands above made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,142 @@
+"""Runs every check and test, then says what passed, what failed and what could not run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ROOT / "build" / "reports"
+
+LINT = {
+    "ruff check": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "mypy --strict": ["mypy"],
+}
+TESTS = {
+    "unit tests": "unit_tests",
+    "integration tests": "integration_tests",
+}
+
+
+@dataclass
+class Result:
+    """What one check did.
+
+    Attributes:
+        name: As shown to the reader.
+        passed: Whether the check's own exit code was 0.
+        seconds: Wall time.
+        detail: Counts of tests, or empty.
+        skipped: Reason of each skip, with the number of tests it kept from running.
+    """
+
+    name: str
+    passed: bool
+    seconds: float
+    detail: str = ""
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def main() -> int:
+    """Runs the checks named on the command line, all of them by default.
+
+    Returns:
+        The exit code: 0 when every check passed.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checks", nargs="*", choices=[*LINT, *TESTS, []], help="default: all")
+    chosen = parser.parse_args().checks or [*LINT, *TESTS]
+
+    results = [run_tests(name) if name in TESTS else run_lint(name) for name in chosen]
+    missing = forbidden_skips(results)
+    print(summary(results, missing), flush=True)
+    return 0 if all(result.passed for result in results) and not missing else 1
+
+
+def run_lint(name: str) -> Result:
+    """Runs one of the static checks."""
+    code, seconds = run(name, [sys.executable, "-m", *LINT[name]])
+    return Result(name, code == 0, seconds)
+
+
+def run_tests(name: str) -> Result:
+    """Runs one test directory and reads the counts from its report."""
+    report = REPORTS / f"{TESTS[name]}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    code, seconds = run(
+        name, [sys.executable, "-m", "pytest", TESTS[name], f"--junitxml={report}"]
+    )
+    result = Result(name, code == 0, seconds)
+    if report.exists():
+        read_report(report, result)
+    return result
+
+
+def run(name: str, command: list[str]) -> tuple[int, float]:
+    """Runs a command in the project's directory, its output passed through."""
+    print(f"\n=== {name}", flush=True)
+    started = time.monotonic()
+    code = subprocess.run(command, cwd=ROOT, check=False).returncode
+    return code, time.monotonic() - started
+
+
+def read_report(report: Path, result: Result) -> None:
+    """Fills in the counts and the reasons of skips from a JUnit report of pytest."""
+    # The report was written a moment ago by pytest, so the plain parser is safe.
+    suites = ET.parse(report).getroot()  # noqa: S314
+    total = failed = 0
+    for case in suites.iter("testcase"):
+        total += 1
+        failed += case.find("failure") is not None or case.find("error") is not None
+        skip = case.find("skipped")
+        if skip is not None and skip.get("type") != "pytest.xfail":
+            result.skipped[skip.get("message") or "no reason given"] += 1
+    skipped = sum(result.skipped.values())
+    result.detail = f"{total - failed - skipped} passed, {failed} failed, {skipped} not run"
+
+
+def forbidden_skips(results: list[Result]) -> list[str]:
+    """Names the skips that REQUIRE_VITESS=1 makes failures."""
+    if os.environ.get("REQUIRE_VITESS") != "1":
+        return []
+    reasons = {reason for result in results for reason in result.skipped}
+    return sorted(reason for reason in reasons if "vitess" in reason.lower())
+
+
+def summary(results: list[Result], missing: list[str]) -> str:
+    """Draws the closing table.
+
+    Args:
+        results: Of every check, in the order they ran.
+        missing: Skips that count as failures.
+
+    Returns:
+        Text of several lines: a line per check, then what could not run and why.
+    """
+    lines = ["", "=" * 72]
+    for result in results:
+        verdict = "ok    " if result.passed else "FAILED"
+        lines.append(f"{verdict}  {result.name:<18} {result.seconds:6.1f} s  {result.detail}")
+    skipped: Counter[str] = sum((result.skipped for result in results), Counter())
+    lines.append("")
+    if skipped:
+        lines.append("Not run:")
+        lines += [f"  {count:4d} tests: {reason}" for reason, count in skipped.most_common()]
+    else:
+        lines.append("Everything was run.")
+    lines += [f"FAILED  REQUIRE_VITESS=1 forbids this skip: {reason}" for reason in missing]
+    lines.append("=" * 72)
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
