@@ -1,0 +1,407 @@
+"""A small real Vitess: vtgate, tablets and MySQL on loopback ports, gone when it is closed.
+
+`vttestserver --mysql-only` creates one MySQL server with a database for each shard; `vtcombo` runs
+vtgate and all tablets in one process in front of it. All tablets of all shards share the one server,
+so a replica never lags and all shards have the same binary log and the same GTID set.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import urllib.request
+from contextlib import closing, suppress
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pymysql
+
+from integration_tests.vitess.install import install
+from integration_tests.vitess.processes import (
+    ClusterError,
+    Processes,
+    accepts,
+    command_line,
+    free_ports,
+    wait_until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from integration_tests.vitess.install import Installation
+
+CELL = "test"
+START_SECONDS = 120.0
+SCHEMA_SECONDS = 60.0
+
+CREATED_TABLE = re.compile(r"\s*create\s+table\s+(?:if\s+not\s+exists\s+)?`?(\w+)`?", re.IGNORECASE)
+
+# Pools for many streams and transactions at once; the defaults of vttestserver allow four.
+VTCOMBO_FLAGS = (
+    "--service-map=grpc-vtgateservice,grpc-vtctl,grpc-vtctld",
+    "--dbddl-plugin=vttest",
+    "--foreign-key-mode=allow",
+    "--enable-direct-ddl",
+    "--enable-system-settings",
+    "--vschema-ddl-authorized-users=%",
+    "--tablet-refresh-interval=1s",
+    "--queryserver-config-pool-size=16",
+    "--queryserver-config-stream-pool-size=64",
+    "--queryserver-config-transaction-cap=32",
+)
+
+
+class VitessCluster:
+    """A running cluster; use `VitessCluster.start` in a `with` statement.
+
+    Attributes:
+        host: The address that it listens on.
+        keyspaces: keyspace -> number of shards.
+        mysql_port: vtgate's MySQL protocol, without TLS; any user and password will do.
+        grpc_port: vtgate's gRPC, and vtctld's, without TLS or authentication.
+        http_port: The status pages of vtgate and the tablets.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(
+        self,
+        installation: Installation,
+        keyspaces: Mapping[str, int],
+        topology: str,
+        vtcombo_flags: Sequence[str],
+    ) -> None:
+        """Lays out the cluster without starting a server; `start` is the way to get one."""
+        self.keyspaces = dict(keyspaces)
+        self.http_port = free_ports(4)
+        self.grpc_port = self.http_port + 1
+        # vttestserver puts MySQL itself at its base port and two.
+        self._mysqld_port = self.http_port + 2
+        self.mysql_port = self.http_port + 3
+        self._installation = installation
+        self._topology = topology
+        self._vtcombo_flags = vtcombo_flags
+        self._vtcombo = 0
+        self._mysqld_command: list[str] = []
+        self._processes = Processes(
+            {
+                "VTROOT": str(installation.root),
+                "VT_MYSQL_ROOT": str(installation.mysql),
+                "PATH": f"{installation.root}/bin:{installation.mysql}/bin:/usr/bin:/bin",
+            }
+        )
+        self._data = self._processes.directory
+
+    @classmethod
+    def start(
+        cls,
+        keyspaces: Mapping[str, int] | None = None,
+        *,
+        replicas: int = 1,
+        rdonlys: int = 0,
+        mysqld_settings: Sequence[str] = (),
+        vtcombo_flags: Sequence[str] = (),
+    ) -> Self:
+        """Installs Vitess where it is not yet, starts a cluster and waits until it serves.
+
+        Args:
+            keyspaces: keyspace -> number of shards, `{"shop": 2, "src": 1}` by default. A keyspace of
+                more than one shard is sharded and has the vindex `hash`.
+            replicas: Tablets of type REPLICA in each shard, beside the primary.
+            rdonlys: Tablets of type RDONLY in each shard.
+            mysqld_settings: Lines for the `[mysqld]` section of MySQL's settings.
+            vtcombo_flags: Flags for vtcombo after the cluster's own.
+
+        Raises:
+            MissingPrerequisiteError: Vitess cannot be installed or run here.
+            ClusterError: It did not come up.
+        """
+        keyspaces = keyspaces or {"shop": 2, "src": 1}
+        topology = vttest_topology(keyspaces, replicas, rdonlys)
+        cluster = cls(install(), keyspaces, topology, vtcombo_flags)
+        try:
+            cluster._write_settings(mysqld_settings)
+            cluster._start_mysqld()
+            cluster.start_vtgate()
+        except ClusterError as error:
+            log = cluster._processes.log_tail()
+            cluster.stop()
+            raise ClusterError(f"{error}\n{log}") from None
+        except BaseException:
+            cluster.stop()
+            raise
+        return cluster
+
+    def __enter__(self) -> Self:
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stops the cluster."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Kills all servers and removes their data; safe to call twice."""
+        self._processes.stop()
+
+    def config(self, database: str, **overrides: object) -> dict[str, object]:
+        """A connector configuration that reads the keyspace `database` of this cluster."""
+        return {
+            "host": self.host,
+            "database": database,
+            "username": "user",
+            "password": "password",
+            "mysql_port": self.mysql_port,
+            "grpc_port": self.grpc_port,
+            "mysql_tls": False,
+            "grpc_tls": False,
+            "cells": CELL,
+            **overrides,
+        }
+
+    def connect(self, target: str) -> pymysql.Connection[Any]:
+        """Opens an autocommitting connection to vtgate.
+
+        Args:
+            target: `keyspace`, `keyspace:shard` or either with `@replica` and the like.
+        """
+        return pymysql.connect(
+            host=self.host,
+            port=self.mysql_port,
+            user="user",
+            password="password",
+            database=target,
+            autocommit=True,
+        )
+
+    def execute(self, sql: str, target: str, args: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Runs one statement through vtgate and returns its rows."""
+        with closing(self.connect(target)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql, args or None)
+            return list(cursor.fetchall())
+
+    def execute_many(self, sql: str, target: str, rows: Iterable[Sequence[object]]) -> None:
+        """Runs one statement through vtgate for each row; inserts go many rows at a time."""
+        with closing(self.connect(target)) as connection, connection.cursor() as cursor:
+            cursor.executemany(sql, list(rows))
+
+    def execute_on_mysqld(self, sql: str) -> list[tuple[Any, ...]]:
+        """Runs one statement as administrator of the MySQL server, past Vitess."""
+        with closing(self._connect_mysqld()) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def create_table(
+        self,
+        keyspace: str,
+        ddl: str,
+        vindex_column: str | None = None,
+        vindex: str = "hash",
+    ) -> None:
+        """Creates a table and waits until vtgate can plan any statement on it.
+
+        Args:
+            keyspace: Where.
+            ddl: A CREATE TABLE statement with an unqualified name.
+            vindex_column: The column that decides a row's shard; a sharded keyspace needs it.
+            vindex: The vindex's type: `hash` for integers, `xxhash` for anything else.
+        """
+        created = CREATED_TABLE.match(ddl)
+        if not created:
+            raise ValueError("not a CREATE TABLE statement")
+        sharded = self.keyspaces[keyspace] > 1
+        if sharded != bool(vindex_column):
+            raise ValueError("a table has a vindex column if its keyspace is sharded, and only then")
+        table = created[1]
+        self.execute(ddl, keyspace)
+        if sharded:
+            self.execute(
+                f"alter vschema on `{keyspace}`.`{table}`"
+                f" add vindex `{vindex}`(`{vindex_column}`) using {vindex}",
+                keyspace,
+            )
+        self.wait_for_schema(keyspace, table)
+
+    def wait_for_schema(self, keyspace: str, table: str) -> None:
+        """Waits until every tablet and vtgate know a table's columns, as after an ALTER TABLE."""
+        self.vtctldclient("ReloadSchemaKeyspace", "--include-primary", keyspace)
+        shard = self.shards(keyspace)[0]
+        described = self.execute(f"show columns from `{table}`", f"{keyspace}:{shard}")
+        columns = [row[0] for row in described]
+        wait_until(
+            lambda: self._known_columns(keyspace, table) == columns,
+            f"vtgate knows the columns of {keyspace}.{table}",
+            SCHEMA_SECONDS,
+        )
+
+    def shards(self, keyspace: str) -> list[str]:
+        """The names of a keyspace's shards, in key order."""
+        return shard_names(self.keyspaces[keyspace])
+
+    def vtctldclient(self, *arguments: str) -> str:
+        """Runs Vitess's administration command and returns what it wrote."""
+        server = f"--server={self.host}:{self.grpc_port}"
+        done = subprocess.run(
+            [self._installation.command("vtctldclient"), server, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ClusterError(f"vtctldclient {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def purge_binlogs(self) -> None:
+        """Removes all binary logs up to now: positions before this moment can no longer be followed.
+
+        All shards of all keyspaces share them.
+        """
+        self.execute_on_mysqld("flush binary logs")
+        newest = self.execute_on_mysqld("show binary logs")[-1][0]
+        self.execute_on_mysqld(f"purge binary logs to '{newest}'")
+
+    def start_vtgate(self) -> None:
+        """Starts vtgate and the tablets, and waits until every shard is served."""
+        self._vtcombo = self._processes.start(
+            [
+                self._installation.command("vtcombo"),
+                f"--port={self.http_port}",
+                f"--bind-address={self.host}",
+                f"--grpc-port={self.grpc_port}",
+                f"--grpc-bind-address={self.host}",
+                f"--mysql-server-port={self.mysql_port}",
+                f"--mysql-server-bind-address={self.host}",
+                "--mysql-auth-server-impl=none",
+                f"--proto-topo={self._topology}",
+                f"--db-socket={self._socket}",
+                f"--mycnf-socket-file={self._socket}",
+                "--mycnf-server-id=1",
+                "--db-app-user=vt_dba",
+                "--db-dba-user=vt_dba",
+                "--db-charset=utf8mb4",
+                f"--vschema-persistence-dir={self._data / 'vschema'}",
+                *VTCOMBO_FLAGS,
+                *self._vtcombo_flags,
+            ]
+        )
+        self.wait_until_serving()
+
+    def kill_vtgate(self) -> None:
+        """Kills vtgate and the tablets; `start_vtgate` brings them back with the same tables."""
+        self._processes.kill(self._vtcombo)
+
+    def kill_mysqld(self) -> None:
+        """Kills the MySQL server of all shards without warning."""
+        pid = int((self._data / "vt_0000000001" / "mysql.pid").read_text())
+        self._mysqld_command = command_line(pid)
+        self._processes.kill(pid)
+
+    def restart_mysqld(self) -> None:
+        """Starts the killed MySQL server on its data and waits until every shard is served."""
+        self._processes.start(self._mysqld_command)
+        self.wait_until_serving()
+
+    def wait_until_serving(self) -> None:
+        """Waits until vtgate answers SQL on every shard and gRPC."""
+        wait_until(self._serves_every_shard, "every shard answers", START_SECONDS)
+        with grpc.insecure_channel(f"{self.host}:{self.grpc_port}") as channel:
+            grpc.channel_ready_future(channel).result(START_SECONDS)
+
+    @property
+    def _socket(self) -> str:
+        return str(self._data / "vt_0000000001" / "mysql.sock")
+
+    def _write_settings(self, mysqld_settings: Sequence[str]) -> None:
+        prefix = self._installation.mysql / "prefix" / "usr"
+        settings = [
+            "[mysqld]",
+            f"bind-address={self.host}",
+            f"basedir={prefix}",
+            f"lc_messages_dir={prefix}/share/mysql",
+            f"plugin_dir={prefix}/lib/mysql/plugin",
+            f"character_sets_dir={prefix}/share/mysql/charsets",
+            # Vitess's settings for tests keep commits in MySQL's own memory, where a kill loses them.
+            "innodb_flush_log_at_trx_commit=2",
+            *mysqld_settings,
+        ]
+        (self._data / "extra.cnf").write_text("\n".join(settings) + "\n")
+        vschemas = self._data / "vschema"
+        vschemas.mkdir()
+        for keyspace, count in self.keyspaces.items():
+            vschema: dict[str, object] = {}
+            if count > 1:
+                vschema = {"sharded": True, "vindexes": {"hash": {"type": "hash"}}}
+            (vschemas / f"{keyspace}.json").write_text(json.dumps(vschema))
+        for path in (vschemas, *vschemas.iterdir()):
+            # vtcombo writes changes of the vschema here, as the user that owns the directory.
+            shutil.chown(path, self._data.owner())
+
+    def _start_mysqld(self) -> None:
+        self._processes.start(
+            [
+                self._installation.command("vttestserver"),
+                "--mysql-only",
+                f"--port={self.http_port}",
+                f"--proto-topo={self._topology}",
+                f"--data-dir={self._data}",
+                f"--extra-my-cnf={self._data / 'extra.cnf'}",
+            ]
+        )
+        wait_until(self._has_every_database, "MySQL has a database for every shard", START_SECONDS)
+
+    def _connect_mysqld(self) -> pymysql.Connection[Any]:
+        return pymysql.connect(unix_socket=self._socket, user="vt_dba", autocommit=True)
+
+    def _has_every_database(self) -> bool:
+        if not accepts(self._socket):
+            # PyMySQL leaves its own socket open where nobody listens, which is a warning.
+            return False
+        wanted = {f"vt_{ks}_{name}" for ks, n in self.keyspaces.items() for name in shard_names(n)}
+        with suppress(pymysql.MySQLError):
+            return wanted <= {row[0] for row in self.execute_on_mysqld("show databases")}
+        return False
+
+    def _serves_every_shard(self) -> bool:
+        with suppress(pymysql.MySQLError):
+            for keyspace in self.keyspaces:
+                for shard in self.shards(keyspace):
+                    self.execute("select count(*) from dual", f"{keyspace}:{shard}")
+            return True
+        return False
+
+    def _known_columns(self, keyspace: str, table: str) -> list[str]:
+        address = f"http://{self.host}:{self.http_port}/debug/vschema"
+        with urllib.request.urlopen(address) as answer:
+            tables = json.load(answer)["keyspaces"][keyspace].get("tables", {})
+        return [column["name"] for column in tables.get(table, {}).get("columns", [])]
+
+
+def shard_names(count: int) -> list[str]:
+    """Names `count` shards that share the key range evenly, as Vitess does: `-80`, `80-`."""
+    if count == 1:
+        return ["0"]
+    bounds = ["", *(f"{256 * number // count:02x}" for number in range(1, count)), ""]
+    return [f"{low}-{high}" for low, high in pairwise(bounds)]
+
+
+def vttest_topology(keyspaces: Mapping[str, int], replicas: int, rdonlys: int) -> str:
+    """Describes the cluster in the text form of Vitess's `vttest.VTTestTopology` message."""
+    described = []
+    for keyspace, count in keyspaces.items():
+        shards = " ".join(f'shards:{{name:"{name}"}}' for name in shard_names(count))
+        # Vitess counts the primary as a replica.
+        tablets = f"replica_count:{replicas + 1} rdonly_count:{rdonlys}"
+        described.append(f'keyspaces:{{name:"{keyspace}" {shards} {tablets}}}')
+    return " ".join([*described, f'cells:"{CELL}"'])
