@@ -16,9 +16,9 @@ for candidate in ${PYTHON:-python3 python3.12 python3.11 python3.13 python3.10 p
     tried="$tried $candidate"
 done
 
-found=$(python3 --version 2>&1) || found="no python3"
+found=$(python3 --version 2>&1) || found="missing"
 cat >&2 <<MESSAGE
-error: source-planetscale needs Python 3.10, 3.11, 3.12 or 3.13; this machine has: $found.
+error: source-planetscale needs Python 3.10, 3.11, 3.12 or 3.13; python3 here is: $found.
        Tried:$tried
        Install one (Debian, Ubuntu: apt install python3 python3-venv) or name one:
        make PYTHON=/path/to/python3.12 test

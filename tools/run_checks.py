@@ -72,9 +72,7 @@ def run_tests(name: str) -> Result:
     report = REPORTS / f"{TESTS[name]}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
-    code, seconds = run(
-        name, [sys.executable, "-m", "pytest", TESTS[name], f"--junitxml={report}"]
-    )
+    code, seconds = run(name, [sys.executable, "-m", "pytest", TESTS[name], f"--junitxml={report}"])
     result = Result(name, code == 0, seconds)
     if report.exists():
         read_report(report, result)
@@ -132,7 +130,7 @@ def summary(results: list[Result], missing: list[str]) -> str:
         lines.append("Not run:")
         lines += [f"  {count:4d} tests: {reason}" for reason, count in skipped.most_common()]
     else:
-        lines.append("Everything was run.")
+        lines.append("No test was skipped.")
     lines += [f"FAILED  REQUIRE_VITESS=1 forbids this skip: {reason}" for reason in missing]
     lines.append("=" * 72)
     return "\n".join(lines)
