@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from source_planetscale.errors import config_error
+
+if TYPE_CHECKING:
+    from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+FIELDS = (
+    "host",
+    "database",
+    "username",
+    "password",
+    "use_replica",
+    "use_rdonly",
+    "shards",
+    "include_metadata",
+    "starting_gtids",
+    "max_retries",
+    "timeout_seconds",
+    "use_gtid_with_table_pks",
+    "options",
+    "include_cdc_columns",
+    "invalid_cdc_cursor_position_behavior",
+    "checkpoint_target_interval_seconds",
+    "mysql_port",
+    "grpc_port",
+    "mysql_tls",
+    "grpc_tls",
+    "tls_ca_certificate",
+    "cells",
+)
+"""The names that the spec gives to the fields, in the order of the form."""
+
+_TINYINT_OPTION = "do_not_treat_tiny_int_as_boolean"
+_HIGHEST_PORT = 65535
 
 
 class TabletType(Enum):
@@ -60,5 +98,239 @@ class Config:
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Config:
-        """Parses the configuration object."""
-        raise NotImplementedError
+        """Parses the configuration object.
+
+        Args:
+            raw: The configuration as the platform saved it. Keys match in any case, null means unset,
+                unknown keys are ignored, as the connector before this one had it.
+
+        Returns:
+            The configuration, with every default filled in.
+
+        Raises:
+            AirbyteTracedException: A config error that names the field and what to do.
+        """
+        values = _Values(normalise(raw))
+        mysql_port = values.port("mysql_port", cls.mysql_port)
+        grpc_port = values.port("grpc_port", cls.grpc_port)
+        return cls(
+            host=_host(values.text("host"), mysql_port, grpc_port),
+            database=_database(values.text("database")),
+            username=values.text("username"),
+            password=values.text("password"),
+            tablet_type=_tablet_type(values),
+            shards=_shards(values.text("shards")),
+            include_metadata=values.flag("include_metadata", cls.include_metadata),
+            include_cdc_columns=values.flag("include_cdc_columns", cls.include_cdc_columns),
+            starting_gtids=_starting_gtids(values.text("starting_gtids")),
+            max_retries=values.whole("max_retries", cls.max_retries, least=0),
+            timeout_seconds=float(values.whole("timeout_seconds", int(cls.timeout_seconds), least=1)),
+            use_gtid_with_table_pks=values.flag("use_gtid_with_table_pks", cls.use_gtid_with_table_pks),
+            tinyint1_as_boolean=not values.options().flag(_TINYINT_OPTION, default=False),
+            mysql_port=mysql_port,
+            grpc_port=grpc_port,
+            mysql_tls=values.flag("mysql_tls", cls.mysql_tls),
+            grpc_tls=values.flag("grpc_tls", cls.grpc_tls),
+            tls_ca_certificate=_certificate(values.text("tls_ca_certificate")),
+            cells=values.text("cells", cls.cells).strip(),
+            invalid_position_policy=_policy(
+                values.text("invalid_cdc_cursor_position_behavior", InvalidPositionPolicy.FAIL.value)
+            ),
+            checkpoint_seconds=float(
+                values.whole("checkpoint_target_interval_seconds", int(cls.checkpoint_seconds), least=1)
+            ),
+        )
+
+
+def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Brings a saved configuration into the shape that the spec describes.
+
+    Args:
+        raw: The configuration as the platform saved it.
+
+    Returns:
+        The same values under the spec's own spelling of the keys, without nulls, with `options` as an
+        object or left out. A configuration that `Config.parse` accepts is valid against the spec
+        in this form.
+
+    Raises:
+        AirbyteTracedException: A config error if `raw` is no object.
+    """
+    if not isinstance(raw, Mapping):
+        raise config_error("The configuration must be a JSON object; check the file or the form.")
+    values = {"username": "", "password": "", **_canonical(raw, FIELDS)}
+    if "options" in values:
+        options = _normalised_options(values.pop("options"))
+        if options is not None:
+            values["options"] = options
+    return values
+
+
+def _canonical(raw: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    # An exact key wins over one in another case, whichever comes first.
+    by_folded_name = {name.casefold(): name for name in names}
+    folded = {
+        by_folded_name.get(key.casefold(), key): value for key, value in raw.items() if value is not None
+    }
+    exact = {name: raw[name] for name in names if raw.get(name) is not None}
+    return folded | exact
+
+
+def _normalised_options(options: Any) -> Any:
+    # The form of the connector before this one offered a text as the default of this object.
+    if isinstance(options, str):
+        return None
+    if not isinstance(options, Mapping):
+        return options
+    values = _canonical(options, (_TINYINT_OPTION,))
+    return {_TINYINT_OPTION: values.get(_TINYINT_OPTION, False)}
+
+
+class _Values:
+    """Typed access to a normalised object; no message ever shows a value, it may be a secret."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = values
+
+    def text(self, name: str, default: str = "") -> str:
+        value = self._values.get(name, default)
+        if not isinstance(value, str):
+            raise _refused(name, "must be a text")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self._values.get(name, default)
+        if not isinstance(value, bool):
+            raise _refused(name, "must be true or false")
+        return value
+
+    def whole(self, name: str, default: int, least: int, most: int | None = None) -> int:
+        value = self._values.get(name, default)
+        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
+        # JSON Schema counts 3.0 as an integer; Python counts True as one.
+        whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+        if not whole or value < least or (most is not None and value > most):
+            raise _refused(name, f"must be a whole number {limits}")
+        return int(value)
+
+    def port(self, name: str, default: int) -> int:
+        return self.whole(name, default, least=1, most=_HIGHEST_PORT)
+
+    def options(self) -> _Values:
+        options = self._values.get("options", {})
+        if not isinstance(options, Mapping):
+            raise _refused("options", f'must be an object such as {{"{_TINYINT_OPTION}": false}}')
+        return _Values(options)
+
+
+def _refused(name: str, rule: str) -> AirbyteTracedException:
+    return config_error(f"The configuration field {name} {rule}. Correct it and try again.")
+
+
+def _host(text: str, mysql_port: int, grpc_port: int) -> str:
+    text = text.strip()
+    if not text:
+        raise _refused("host", "is missing: enter the host name, such as aws.connect.psdb.cloud")
+    if _is_address(text):
+        return text
+    not_bare = _refused(
+        "host",
+        "must be a bare host name such as aws.connect.psdb.cloud, without user, path or query",
+    )
+    try:
+        parts = urlsplit(text if "//" in text else f"//{text}")
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        raise not_bare from None
+    if not name or any(c.isspace() for c in name) or "@" in parts.netloc:
+        raise not_bare
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise not_bare
+    if port is not None and port not in {mysql_port, grpc_port}:
+        raise _refused("host", f"names port {port}: enter ports in mysql_port and grpc_port instead")
+    return name
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _database(text: str) -> str:
+    name = text.strip()
+    if not name:
+        raise _refused("database", "is missing: enter the name of the database (the keyspace)")
+    if set(name) & set("@:/"):
+        raise _refused(
+            "database",
+            "must be the bare name of the database (the keyspace); choose shards and tablet type "
+            "with the fields shards, use_replica and use_rdonly",
+        )
+    return name
+
+
+def _tablet_type(values: _Values) -> TabletType:
+    replica, rdonly = values.flag("use_replica", False), values.flag("use_rdonly", False)
+    if rdonly:
+        return TabletType.RDONLY
+    return TabletType.REPLICA if replica else TabletType.PRIMARY
+
+
+def _shards(text: str) -> tuple[str, ...]:
+    names = (part.strip() for part in text.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _starting_gtids(text: str) -> Mapping[str, Mapping[str, str]]:
+    if not text.strip():
+        return {}
+    wrong = _refused(
+        "starting_gtids",
+        'must be a JSON text of the form {"keyspace": {"shard": "MySQL56/..."}}, or empty',
+    )
+    try:
+        # Deep nesting overflows the parser's stack.
+        positions = json.loads(text)
+    except (ValueError, RecursionError):
+        raise wrong from None
+    if positions is None:
+        return {}
+    if not isinstance(positions, dict):
+        raise wrong
+    return {keyspace: _shard_positions(shards, wrong) for keyspace, shards in positions.items()}
+
+
+def _shard_positions(shards: Any, wrong: AirbyteTracedException) -> Mapping[str, str]:
+    if not isinstance(shards, dict):
+        raise wrong
+    for position in shards.values():
+        if not isinstance(position, str) or not position.strip():
+            raise wrong
+    return {shard.strip(): position.strip() for shard, position in shards.items()}
+
+
+def _policy(text: str) -> InvalidPositionPolicy:
+    try:
+        return InvalidPositionPolicy(text)
+    except ValueError:
+        choices = " or ".join(f'"{policy.value}"' for policy in InvalidPositionPolicy)
+        raise _refused("invalid_cdc_cursor_position_behavior", f"must be {choices}") from None
+
+
+def _certificate(text: str) -> str:
+    # A form with one-line inputs keeps line ends as the two characters \n.
+    pem = text.replace("\\n", "\n").strip()
+    if not pem:
+        return ""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError):
+        raise _refused(
+            "tls_ca_certificate",
+            "must hold one or more whole certificates in PEM form "
+            "(-----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----)",
+        ) from None
+    return pem + "\n"

@@ -1,0 +1,336 @@
+"""What vtgate's MySQL protocol tells about a database: tables, shards and replication positions."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections import defaultdict
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from source_planetscale.errors import config_error
+from source_planetscale.mysql_errors import diagnose, is_refusal, is_shard_failure
+from source_planetscale.table import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from pymysql.connections import Connection
+
+    from source_planetscale.config import Config, TabletType
+
+_CONNECT_TIMEOUT_SECONDS = 10
+_ANSWER_TIMEOUT_SECONDS = 120
+
+# The names that VStream itself takes for internal and never sends changes of, character classes
+# included: go/vt/schema/name.go and online_ddl.go of Vitess 24.
+_INTERNAL_TABLE = re.compile(
+    r"_vt_[a-zA-Z0-9]{3}_[0-f]{32}_[0-9]{14}_"
+    r"|_[0-f]{8}(?:_[0-f]{4}){3}_[0-f]{12}_[0-9]{14}_(?:gho|ghc|del|new|vrepl)"
+    r"|_.*_old",
+    re.DOTALL,
+)
+
+# vtgate rewrites a plain comparison with database() to the physical schema of the shard that answers;
+# the schema's name in the results is the physical one and differs from shard to shard.
+_BASE_TABLES = """
+    select table_name from information_schema.tables
+    where table_schema = database() and table_type = 'BASE TABLE'"""
+_COLUMNS = """
+    select table_name, ordinal_position, column_name, column_type, character_set_name, is_nullable,
+        column_key
+    from information_schema.columns where table_schema = database()"""
+_UNIQUE_KEYS = """
+    select table_name, index_name, seq_in_index, column_name
+    from information_schema.statistics where table_schema = database() and non_unique = 0"""
+_POSITIONS = "select @@global.gtid_executed, @@global.gtid_purged"
+# Not `select 1`: vtgate answers that by itself, without any tablet.
+_PROBE = "select 1 from information_schema.tables limit 1"
+
+
+class ColumnRow(NamedTuple):
+    """One row of information_schema.columns."""
+
+    table: str
+    ordinal: int
+    name: str
+    column_type: str
+    charset: str | None
+    is_nullable: str
+    column_key: str
+
+
+class KeyRow(NamedTuple):
+    """One row of information_schema.statistics; the column is None for a part that is an expression."""
+
+    table: str
+    key: str
+    sequence: int
+    column: str | None
+
+
+class Database:
+    """The configured database (a keyspace) behind vtgate's MySQL port.
+
+    Every method opens a connection of its own and closes it, so one object may serve several threads.
+    Every method raises `AirbyteTracedException` with a sentence for the user: a config error where
+    configuration or permissions are to blame, a transient error for the network and missing tablets.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Remembers the configuration; nothing is opened yet."""
+        self._config = config
+
+    def ping(self) -> None:
+        """Logs in and has a tablet of the configured type answer."""
+        with self._explained():
+            self._rows_at(self._target(), _PROBE)
+
+    def tables(self, names: Collection[str] | None = None) -> list[Table]:
+        """Describes the base tables of the keyspace, in the order of their names.
+
+        Views and the tables that Vitess keeps for itself are left out: VStream sends no changes of
+        either. The whole answer comes from one shard, so that columns and keys belong together.
+
+        Args:
+            names: Only these tables, if given; unknown names are ignored.
+        """
+        if names is not None and not names:
+            return []
+        *others, last = self._schema_targets()
+        for target in others:
+            with self._passing_over_a_failed_shard():
+                return self._tables_at(target, names)
+        with self._explained():
+            return self._tables_at(last, names)
+
+    def shards(self) -> list[str]:
+        """Lists the serving shards of the keyspace in the order of their key ranges."""
+        with self._explained(), self._connect(self._target()) as connection:
+            shards = self._listed_shards(connection)
+        if not shards:
+            raise config_error(
+                f"Database {self._config.database!r} has no serving shards. Check the spelling of database."
+            )
+        return shards
+
+    def position_sets(self, shard: str, tablet_type: TabletType) -> tuple[str, str] | None:
+        """Reads which transactions a shard has executed and which it can no longer send.
+
+        Every tablet purges its binary logs by itself: ask for the type that the stream uses.
+
+        Args:
+            shard: The shard's name.
+            tablet_type: The kind of tablet to ask.
+
+        Returns:
+            MySQL's `gtid_executed` and `gtid_purged` without flavor prefix, or None where the server
+            does not answer such questions.
+        """
+        target = self._target(shard, tablet_type)
+        try:
+            rows = self._rows_at(target, _POSITIONS)
+        except _error_types() as error:
+            if is_refusal(error):
+                return None
+            raise diagnose(error, self._config) from None
+        executed, purged = rows[0] if rows else (None, None)
+        if executed is None or purged is None:
+            return None
+        return _one_line(executed), _one_line(purged)
+
+    def _schema_targets(self) -> list[str]:
+        known = self.shards()
+        chosen = [shard for shard in known if shard in self._config.shards] or known
+        return [self._target(shard) for shard in chosen]
+
+    def _tables_at(self, target: str, names: Collection[str] | None) -> list[Table]:
+        condition, arguments = "", list(names or ())
+        if arguments:
+            condition = f" and table_name in ({', '.join(['%s'] * len(arguments))})"
+        with self._connect(target) as connection:
+            # Vitess refuses long results, such as the columns of thousands of tables, in its
+            # default workload.
+            _rows(connection, "set workload = 'olap'")
+            base = _rows(connection, _BASE_TABLES + condition, arguments)
+            columns = _rows(connection, _COLUMNS + condition, arguments)
+            keys = _rows(connection, _UNIQUE_KEYS + condition, arguments)
+        # MySQL compares these names without regard to case.
+        wanted = {name for (name,) in base if names is None or name in names}
+        return assemble(
+            self._config.database,
+            wanted,
+            [ColumnRow(*row) for row in columns],
+            [KeyRow(*row) for row in keys],
+        )
+
+    def _listed_shards(self, connection: Connection[Any]) -> list[str]:
+        try:
+            rows = _rows(connection, "show vitess_shards")
+            pairs = (str(row[0]).partition("/") for row in rows)
+            found = {shard for keyspace, _, shard in pairs if keyspace == self._config.database}
+        except _error_types() as error:
+            if not is_refusal(error):
+                raise
+            # Its rows: cell, keyspace, shard, tablet type, state and more.
+            rows = _rows(connection, "show vitess_tablets")
+            found = {
+                row[2]
+                for row in rows
+                if (row[1], row[3], row[4]) == (self._config.database, "PRIMARY", "SERVING")
+            }
+        return sorted(found, key=key_range_order)
+
+    def _target(self, shard: str | None = None, tablet_type: TabletType | None = None) -> str:
+        kind = (tablet_type or self._config.tablet_type).value
+        where = "" if shard is None else f":{shard}"
+        return f"{self._config.database}{where}@{kind}"
+
+    def _rows_at(self, target: str, sql: str) -> Sequence[tuple[Any, ...]]:
+        with self._connect(target) as connection:
+            return _rows(connection, sql)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except _error_types() as error:
+            raise diagnose(error, self._config) from None
+
+    @contextmanager
+    def _passing_over_a_failed_shard(self) -> Iterator[None]:
+        try:
+            yield
+        except _error_types() as error:
+            if not is_shard_failure(error):
+                raise diagnose(error, self._config) from None
+
+    @contextmanager
+    def _connect(self, target: str) -> Iterator[Connection[Any]]:
+        with closing(_open(self._config, target)) as connection:
+            yield connection
+
+
+def assemble(
+    keyspace: str, names: Collection[str], columns: Iterable[ColumnRow], keys: Iterable[KeyRow]
+) -> list[Table]:
+    """Puts the rows of information_schema together.
+
+    Args:
+        keyspace: The keyspace's name, for the tables.
+        names: The base tables to describe; Vitess's internal ones among them are left out.
+        columns: The columns of these tables, and maybe of others, in any order.
+        keys: The parts of their unique keys, and maybe of others, in any order.
+    """
+    columns_of: defaultdict[str, list[ColumnRow]] = defaultdict(list)
+    for column in columns:
+        columns_of[column.table].append(column)
+    keys_of: defaultdict[str, list[KeyRow]] = defaultdict(list)
+    for key in keys:
+        keys_of[key.table].append(key)
+    # A table that is created between the queries comes without columns: the next run sees it whole.
+    return [
+        _table(keyspace, name, columns_of[name], keys_of[name])
+        for name in sorted(names)
+        if columns_of[name] and not is_internal_table(name)
+    ]
+
+
+def is_internal_table(name: str) -> bool:
+    """Tells whether Vitess takes a table of this name for one of its own and streams no changes of it.
+
+    Besides the tables of online schema changes and of the table lifecycle that is every name of the
+    form `_*_old`, which pt-online-schema-change leaves behind.
+    """
+    return _INTERNAL_TABLE.fullmatch(name) is not None
+
+
+def key_range_order(shard: str) -> tuple[bytes, str]:
+    """Gives the sort key of a shard's name, such as `-80`: the key range's start comes first."""
+    start, dash, _ = shard.partition("-")
+    try:
+        # Vitess pads a bound of an odd number of digits on the right.
+        return (bytes.fromhex(start + "0" * (len(start) % 2)) if dash else b"", shard)
+    except ValueError:
+        return (b"", shard)
+
+
+def _table(keyspace: str, name: str, columns: list[ColumnRow], keys: list[KeyRow]) -> Table:
+    ordered = sorted(columns, key=lambda row: row.ordinal)
+    key = _primary_key(ordered, keys)
+    return Table(
+        keyspace=keyspace,
+        name=name,
+        columns=tuple(
+            Column(row.name, row.column_type, row.charset or "", row.is_nullable == "YES") for row in ordered
+        ),
+        primary_key=key,
+        has_primary_index=bool(key) and any(row.key == "PRIMARY" for row in keys),
+    )
+
+
+def _primary_key(columns: list[ColumnRow], keys: list[KeyRow]) -> tuple[str, ...]:
+    # Where there is no PRIMARY KEY, MySQL marks the columns of the unique key it takes for one: the
+    # first over NOT NULL columns. The marks say which columns, the index says in what order.
+    marked = {row.name for row in columns if row.column_key == "PRI"}
+    indexes: defaultdict[str, list[tuple[int, str | None]]] = defaultdict(list)
+    for row in keys:
+        indexes[row.key].append((row.sequence, row.column))
+    for name in sorted(indexes, key=lambda index: (index != "PRIMARY", index)):
+        parts = [column for _, column in sorted(indexes[name], key=lambda part: part[0])]
+        if marked and set(parts) == marked:
+            return tuple(part for part in parts if part is not None)
+    return ()
+
+
+def _open(config: Config, target: str) -> Connection[Any]:
+    # Only commands that reach the server pay for this import.
+    import pymysql
+
+    try:
+        return pymysql.connect(
+            host=config.host,
+            port=config.mysql_port,
+            user=config.username,
+            password=config.password,
+            database=target,
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            read_timeout=_ANSWER_TIMEOUT_SECONDS,
+            write_timeout=_ANSWER_TIMEOUT_SECONDS,
+            **_tls_arguments(config),
+        )
+    except pymysql.MySQLError:
+        raise
+    except Exception as error:
+        # PyMySQL lets any error through when the peer does not speak MySQL's protocol.
+        raise pymysql.InternalError(type(error).__name__) from error
+
+
+def _rows(connection: Connection[Any], sql: str, arguments: Sequence[str] = ()) -> Sequence[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, arguments or None)
+        rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def _tls_arguments(config: Config) -> dict[str, Any]:
+    if not config.mysql_tls:
+        return {"ssl_disabled": True}
+    context = ssl.create_default_context(cadata=config.tls_ca_certificate or None)
+    # Private authorities often lack the extensions that Python 3.13 asks for.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return {"ssl": context}
+
+
+def _error_types() -> tuple[type[Exception], ...]:
+    import pymysql
+
+    # A connection that breaks later shows as the socket's or the TLS layer's own error.
+    return (pymysql.MySQLError, OSError)
+
+
+def _one_line(gtid_set: str) -> str:
+    # MySQL breaks the line after every server's ranges.
+    return gtid_set.replace("\n", "").strip()
