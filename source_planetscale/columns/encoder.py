@@ -1,0 +1,90 @@
+"""What every column type answers: how its wire values become JSON, a whole column at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+
+class Phase(Enum):
+    """Which half of a stream a row came in; the wire spells some values differently in each."""
+
+    COPY = "copy"
+    CATCH_UP = "catch-up"
+
+
+@dataclass(frozen=True)
+class Wire:
+    """How the server spells the values of one FIELD event.
+
+    Attributes:
+        phase: The copy reads rows with SQL, catch-up decodes them from the binary log.
+        enum_labels: False if catch-up carries ENUM indexes and SET bitmasks in place of labels, as
+            Vitess did before FIELD events had `enum_set_string_values`.
+    """
+
+    phase: Phase
+    enum_labels: bool = True
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the values are MySQL's own texts."""
+        return self.phase is Phase.COPY
+
+
+class Encoded(NamedTuple):
+    """A column of JSON texts, in UTF-8.
+
+    Attributes:
+        texts: One per value, in order.
+        quoted: True when each text still needs a pair of quotes around it, which a row template adds
+            at no cost.
+    """
+
+    texts: list[bytes]
+    quoted: bool = False
+
+    def complete(self) -> list[bytes]:
+        """The texts with their quotes."""
+        return [b'"%b"' % text for text in self.texts] if self.quoted else self.texts
+
+
+class Encoder(ABC):
+    """Turns the wire values of one column into JSON.
+
+    Working on whole columns keeps the cost per value near that of one call into C.
+    """
+
+    @abstractmethod
+    def encode(self, values: list[bytes]) -> Encoded:
+        """Encodes values that are not NULL.
+
+        Args:
+            values: At least one value, as on the wire.
+
+        Raises:
+            ValueError: At least one of the values has no right form in JSON.
+        """
+
+
+def encode_each(encoder: Encoder, values: list[bytes]) -> list[bytes | None]:
+    """Encodes a column in which some values have no right form; those become None.
+
+    Bad values are mostly few, or many of the same (zero dates), so distinct values are halved until
+    the bad ones stand alone.
+    """
+    distinct = list(dict.fromkeys(values))
+    known = dict(zip(distinct, _halve(encoder, distinct), strict=True))
+    return [known[value] for value in values]
+
+
+def _halve(encoder: Encoder, values: list[bytes]) -> list[bytes | None]:
+    try:
+        return list(encoder.encode(values).complete())
+    except ValueError:
+        if len(values) == 1:
+            return [None]
+        middle = len(values) // 2
+        return _halve(encoder, values[:middle]) + _halve(encoder, values[middle:])

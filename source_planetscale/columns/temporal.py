@@ -1,0 +1,77 @@
+"""Dates and times. MySQL stores some that no calendar has; those have no form in JSON."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+
+from source_planetscale.columns.encoder import Encoded, Encoder
+
+_MICROSECOND_DIGITS = 6
+
+
+class Date(Encoder):
+    """DATE: `YYYY-MM-DD`. Zero dates, year 0000 and days that do not exist are refused."""
+
+    def encode(self, values: list[bytes]) -> Encoded:
+        """Implements `Encoder.encode`."""
+        lines = b"\n".join(values)
+        # Python also reads week dates and dates without hyphens.
+        if len(lines) != 11 * len(values) - 1 or lines.translate(None, b"0123456789-\n"):
+            raise ValueError("not a date")
+        list(map(date.fromisoformat, lines.decode("ascii").split("\n")))
+        return Encoded(values, quoted=True)
+
+
+class DateTime(Encoder):
+    """DATETIME and TIMESTAMP: `YYYY-MM-DDTHH:MM:SS.ffffff`, a TIMESTAMP with its offset.
+
+    A TIMESTAMP is UTC on the wire, whatever the time zone of the server.
+    """
+
+    def __init__(self, column_type: str, offset: bytes = b"") -> None:
+        """Compiles the padding for one column.
+
+        Args:
+            column_type: Its type, with the precision: `datetime(3)`.
+            offset: What follows the microseconds: `+00:00`, or nothing.
+        """
+        precision = re.match(r"\w+\((\d)\)", column_type)
+        digits = int(precision[1]) if precision else 0
+        self._padding = (b"" if digits else b".") + b"0" * (_MICROSECOND_DIGITS - digits)
+        self._offset = offset
+        self._width = len("2024-01-02T03:04:05.678901")
+
+    def encode(self, values: list[bytes]) -> Encoded:
+        """Implements `Encoder.encode`."""
+        ending = self._padding + b"\n"
+        lines = (b"\n".join(values) + b"\n").replace(b" ", b"T").replace(b"\n", ending)
+        self._validate(lines, len(values))
+        if self._offset:
+            lines = lines.replace(b"\n", self._offset + b"\n")
+        return Encoded(lines[:-1].split(b"\n"), quoted=True)
+
+    def _validate(self, lines: bytes, count: int) -> None:
+        line = self._width + 1
+        # Python reads more spellings than MySQL writes: the length, the place of the T and the
+        # characters leave this one.
+        if (
+            len(lines) != line * count
+            or lines[10::line] != b"T" * count
+            or lines.translate(None, b"0123456789-:.T\n")
+        ):
+            raise ValueError("not a date and time")
+        list(map(datetime.fromisoformat, lines[:-1].decode("ascii").split("\n")))
+
+
+class Time(Encoder):
+    """TIME: `HH:MM:SS[.ffffff]` of one day. MySQL's TIME is a span from -838 to 838 hours as well."""
+
+    _times = re.compile(rb"(?:(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]{1,6})?\n)+")
+
+    def encode(self, values: list[bytes]) -> Encoded:
+        """Implements `Encoder.encode`."""
+        lines = b"\n".join(values) + b"\n"
+        if self._times.fullmatch(lines) is None or lines.count(b"\n") != len(values):
+            raise ValueError("not a time of day")
+        return Encoded(values, quoted=True)

@@ -1,0 +1,107 @@
+"""Text in any character set, JSON, ENUM and SET."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import orjson
+
+from source_planetscale.columns.charsets import UTF8, Charset, charset_named
+from source_planetscale.columns.encoder import Encoded, Encoder, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_LABEL = re.compile(r"'((?:[^']|'')*)'")
+_LABEL_ESCAPE = re.compile(r"''|\\(.)")
+# information_schema escapes these characters inside labels, and no others.
+_LABEL_ESCAPES = {"0": "\0", "n": "\n", "r": "\r"}
+
+
+class Text(Encoder):
+    """A JSON string."""
+
+    def __init__(self, charset: Charset = UTF8) -> None:
+        """Compiles the decoding.
+
+        Args:
+            charset: The character set that the bytes are in.
+        """
+        self._charset = charset
+
+    def encode(self, values: list[bytes]) -> Encoded:
+        """Implements `Encoder.encode`."""
+        if self._stand_as_they_are(values):
+            return Encoded(values, quoted=True)
+        decode, dumps = self._charset.decode, orjson.dumps
+        return Encoded([dumps(decode(value)) for value in values])
+
+    def _stand_as_they_are(self, values: list[bytes]) -> bool:
+        """Whether the bytes of each value are UTF-8 in which JSON escapes nothing.
+
+        The blank between two values keeps a character that is cut at the end of one from being made
+        whole by the next.
+        """
+        joined = b" ".join(values)
+        if b'"' in joined or not (
+            self._charset is UTF8 or (self._charset.extends_ascii and joined.isascii())
+        ):
+            return False
+        try:
+            return len(orjson.dumps(joined.decode())) == len(joined) + len('""')
+        except UnicodeDecodeError:
+            return False
+
+
+class Ordinals(Encoder):
+    """ENUM and SET values that arrive as numbers and leave as labels."""
+
+    def __init__(self, labels: Sequence[str], *, is_set: bool) -> None:
+        """Keeps the labels in the order of the column's definition."""
+        self._labels = labels
+        self._is_set = is_set
+
+    def encode(self, values: list[bytes]) -> Encoded:
+        """Implements `Encoder.encode`."""
+        label = self._set_text if self._is_set else self._enum_text
+        return Encoded([orjson.dumps(label(int(value or b"0"))) for value in values])
+
+    def _enum_text(self, index: int) -> str:
+        # MySQL stores 0 for a value that was not a label when it was written; it reads as ''.
+        if not 0 <= index <= len(self._labels):
+            raise ValueError("not the index of a label")
+        return self._labels[index - 1] if index else ""
+
+    def _set_text(self, mask: int) -> str:
+        if not 0 <= mask < 1 << len(self._labels):
+            raise ValueError("not a combination of the labels")
+        return ",".join(label for bit, label in enumerate(self._labels) if mask >> bit & 1)
+
+
+def text_encoder(charset_name: str) -> Encoder:
+    """The encoder of a column in a character set; an unknown or empty name means UTF-8."""
+    return Text(charset_named(charset_name))
+
+
+def label_encoder(column_type: str, charset_name: str, wire: Wire) -> Encoder:
+    """The encoder of an ENUM or SET column.
+
+    The copy sends labels in the column's character set, catch-up in UTF-8 or as numbers.
+    """
+    if wire.is_copy:
+        return text_encoder(charset_name)
+    if wire.enum_labels:
+        return Text()
+    return Ordinals(parse_labels(column_type), is_set=column_type.startswith("set"))
+
+
+def parse_labels(column_type: str) -> tuple[str, ...]:
+    """Reads the labels out of `enum('a','it''s')`, with quotes, commas and parentheses inside them."""
+    return tuple(
+        _LABEL_ESCAPE.sub(lambda found: _unescaped(found[1]), label) for label in _LABEL.findall(column_type)
+    )
+
+
+def _unescaped(character: str | None) -> str:
+    return "'" if character is None else _LABEL_ESCAPES.get(character, character)
