@@ -7,7 +7,7 @@ RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test demo local bench soak lint format unit integration vitess proto \
-	wheel lock qa pyairbyte clean
+	wheel lock docs qa clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ wheel: setup ## Build the wheel into dist/
 
 lock: ## Resolve the dependencies anew: poetry.lock and the requirements files
 	@tools/lock.sh
+
+docs: setup ## Bring the included sections of the connector's page up to date
+	@$(BIN)/python tools/build_docs.py
 
 qa: setup ## Run Airbyte's QA checks on the connector (installs them into a venv of their own)
 	@$(BIN)/python tools/run_airbyte_qa.py
