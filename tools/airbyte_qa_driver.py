@@ -10,11 +10,14 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airbyte_ops_mcp import metadata_validator
 from airbyte_ops_mcp.connector_ops.utils import Connector
 from airbyte_ops_mcp.connector_qa.checks import ENABLED_CHECKS, metadata, version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Documentation content is held to the standard of certified connectors (sl 300), although a
 # community connector's is not.
@@ -25,7 +28,7 @@ UNPUBLISHED: dict[str, Any] = {"is_released": False, "cloud_usage": None}
 def main() -> None:
     """Runs the checks on the connector named on the command line."""
     for name, value in {**CERTIFIED, **UNPUBLISHED}.items():
-        setattr(Connector, name, property(lambda _, value=value: value))
+        setattr(Connector, name, property(constant(value)))
     options = metadata_validator.ValidatorOptions
     metadata.ValidatorOptions = lambda docs_path: options(docs_path=docs_path, disable_dockerhub_checks=True)
     version.CheckVersionIncrement._get_master_metadata = lambda *_: None
@@ -41,6 +44,11 @@ def main() -> None:
             ]
         )
     )
+
+
+def constant(value: object) -> Callable[[object], object]:
+    """Returns a getter that answers the value."""
+    return lambda _: value
 
 
 if __name__ == "__main__":

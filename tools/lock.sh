@@ -18,4 +18,5 @@ fi
 export POETRY_VIRTUALENVS_CREATE=false
 $venv/bin/poetry lock "$@"
 $venv/bin/poetry export --format requirements.txt --output requirements.txt
-$venv/bin/poetry export --format requirements.txt --with dev --output requirements-dev.txt
+$venv/bin/poetry export --format requirements.txt --only build --output requirements-build.txt
+$venv/bin/poetry export --format requirements.txt --with build,dev --output requirements-dev.txt
