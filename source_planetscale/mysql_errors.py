@@ -85,7 +85,7 @@ def _tls_failure(error: Exception, config: Config) -> AirbyteTracedException | N
         )
     if isinstance(cause, ssl.SSLError):
         return config_error(
-            f"The server at {where} broke off the TLS handshake ({cause.reason}). Check mysql_port "
+            f"The server at {where} broke off the TLS handshake ({cause.strerror}). Check mysql_port "
             "and mysql_tls.",
             error,
         )
@@ -162,9 +162,8 @@ def _unknown_failure(error: Exception, config: Config) -> AirbyteTracedException
     if _code(error) is None:
         # PyMySQL raises bare errors when what it reads is not MySQL's protocol.
         return config_error(
-            f"What answers at {_where(config)} does not follow MySQL's protocol as expected "
-            f"({type(error).__name__}). Check that mysql_port is vtgate's MySQL port and not its gRPC "
-            "port, and that mysql_tls is right.",
+            f"What answers at {_where(config)} does not speak MySQL's protocol. Check that mysql_port is "
+            "vtgate's MySQL port and not its gRPC port, and that mysql_tls is right.",
             error,
         )
     return system_error(

@@ -1,0 +1,371 @@
+"""Discovery without a server: rows to tables, names, shards, and which server is asked for what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pymysql
+import pytest
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from hypothesis import given
+from hypothesis import strategies as st
+
+from source_planetscale.config import Config, TabletType
+from source_planetscale.database import (
+    ColumnRow,
+    Database,
+    KeyRow,
+    assemble,
+    is_internal_table,
+    key_range_order,
+)
+from source_planetscale.table import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+CONFIG = Config("db.example.com", "shop", "u", "pw-1234", mysql_tls=False)
+UUID = "6ace8bcef73211ea87e9f875a4d24e90"
+NO_TABLET = pymysql.OperationalError(
+    1105, 'target: shop.-80.primary: no healthy tablet available for \'keyspace:"shop" shard:"-80"\''
+)
+DENIED = pymysql.OperationalError(1105, "rpc error: code = PermissionDenied desc = not for you")
+
+
+class FakeServer:
+    """Answers statements by their first match and remembers what it was asked at which target.
+
+    An answer is a list of rows, an error to raise, or a function of the target that gives either.
+    """
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self.answers = answers
+        self.asked: list[tuple[str, str]] = []
+        self.arguments: list[Any] = []
+        self.options: dict[str, Any] = {}
+        self.open = 0
+
+    def connect(self, **options: Any) -> FakeConnection:
+        self.options = options
+        self.open += 1
+        return FakeConnection(self, options["database"])
+
+    def targets(self, part: str) -> list[str]:
+        return [target for target, sql in self.asked if part in sql]
+
+
+class FakeConnection:
+    """The little of PyMySQL's connection and cursor that is used."""
+
+    def __init__(self, server: FakeServer, target: str) -> None:
+        self.server = server
+        self.target = target
+        self.rows: Sequence[tuple[Any, ...]] = ()
+
+    def cursor(self) -> FakeConnection:
+        return self
+
+    def __enter__(self) -> FakeConnection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.rows = ()
+
+    def close(self) -> None:
+        self.server.open -= 1
+
+    def execute(self, sql: str, arguments: Sequence[str] | None = None) -> None:
+        self.server.asked.append((self.target, sql))
+        self.server.arguments.append(arguments)
+        answer = next((answer for part, answer in self.server.answers.items() if part in sql), ())
+        rows = answer(self.target) if callable(answer) else answer
+        if isinstance(rows, Exception):
+            raise rows
+        self.rows = rows
+
+    def fetchall(self) -> Sequence[tuple[Any, ...]]:
+        return self.rows
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, Any]], FakeServer]:
+    def start(answers: Mapping[str, Any]) -> FakeServer:
+        fake = FakeServer(answers)
+        monkeypatch.setattr(pymysql, "connect", fake.connect)
+        return fake
+
+    return start
+
+
+SCHEMA: dict[str, Any] = {
+    "vitess_shards": [("shop/80-",), ("shop/-80",), ("shop2/0",), ("my_shop/-",), ("shopping/0",)],
+    "information_schema.tables": [("b",), ("a",), ("_orders_old",)],
+    "information_schema.columns": [
+        ("b", 2, "y", "varchar(9)", "latin1", "YES", ""),
+        ("b", 1, "x", "int", None, "NO", "PRI"),
+        ("a", 1, "id", "int", None, "NO", "PRI"),
+        ("_orders_old", 1, "id", "int", None, "NO", "PRI"),
+        ("a_view", 1, "id", "int", None, "NO", ""),
+    ],
+    "information_schema.statistics": [("a", "PRIMARY", 1, "id"), ("b", "PRIMARY", 1, "x")],
+}
+
+
+def table(columns: list[tuple[str, str]], keys: list[tuple[str, int, str | None]]) -> Table:
+    """Assembles a table `t` from columns (name, mark) and parts of keys (name, place, column)."""
+    rows = [
+        ColumnRow("t", place, name, "int", None, "NO", mark) for place, (name, mark) in enumerate(columns, 1)
+    ]
+    return assemble("shop", {"t"}, reversed(rows), [KeyRow("t", *key) for key in reversed(keys)])[0]
+
+
+def test_tables_and_columns_stand_in_order() -> None:
+    rows = [ColumnRow(*row) for row in SCHEMA["information_schema.columns"]]
+    keys = [KeyRow(*row) for row in SCHEMA["information_schema.statistics"]]
+    assert assemble("shop", ["b", "a"], rows, keys) == [
+        Table("shop", "a", (Column("id", "int", "", False),), ("id",), True),
+        Table(
+            "shop", "b", (Column("x", "int", "", False), Column("y", "varchar(9)", "latin1")), ("x",), True
+        ),
+    ]
+
+
+def test_a_composite_key_keeps_the_order_of_the_key() -> None:
+    found = table([("a", "PRI"), ("b", "PRI")], [("PRIMARY", 1, "b"), ("PRIMARY", 2, "a"), ("z", 1, "a")])
+    assert (found.primary_key, found.has_primary_index) == (("b", "a"), True)
+
+
+def test_ten_and_more_columns_of_a_key_are_ordered_by_number() -> None:
+    names = [f"c{number}" for number in range(12)]
+    found = table([(name, "PRI") for name in names], [("PRIMARY", i, n) for i, n in enumerate(names, 1)])
+    assert found.primary_key == tuple(names)
+
+
+def test_the_unique_key_that_mysql_marks_stands_in_for_a_primary_key() -> None:
+    found = table(
+        [("n", "UNI"), ("a", "PRI"), ("b", "UNI")], [("aa", 1, "b"), ("ab", 1, "n"), ("zz", 1, "a")]
+    )
+    assert (found.primary_key, found.has_primary_index) == (("a",), False)
+
+
+def test_a_unique_key_over_an_expression_is_no_primary_key() -> None:
+    found = table([("a", "")], [("u", 1, None)])
+    assert (found.primary_key, found.has_primary_index) == ((), False)
+
+
+def test_a_table_without_keys_has_none() -> None:
+    found = table([("a", ""), ("b", "")], [])
+    assert (found.primary_key, found.has_primary_index) == ((), False)
+
+
+def test_a_table_that_was_created_between_the_queries_is_left_for_the_next_run() -> None:
+    assert assemble("shop", {"new"}, [], []) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"_vt_{kind}_{UUID}_20200915120410_" for kind in ("hld", "prg", "evc", "drp", "vrp", "x1Z")),
+        *(
+            f"_6ace8bce_f732_11ea_87e9_f875a4d24e90_20200915120410_{kind}"
+            for kind in ("gho", "ghc", "del", "new", "vrepl")
+        ),
+        "_orders_old",
+        "_é ö_old",
+        "_a\nb_old",
+    ],
+)
+def test_internal_tables_are_recognised(name: str) -> None:
+    assert is_internal_table(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a_vt_b",
+        "_vt_",
+        "_vt_hld",
+        f"_vt_hold_{UUID}_20200915120410_",
+        f"_vt_hld_{UUID}_20200915120410",
+        f"_vt_hld_{UUID}_2020091512041_",
+        f"x_vt_hld_{UUID}_20200915120410_",
+        f"_vt_hld_{UUID}_20200915120410_x",
+        f"_vt_hld_{UUID}_20200915120410_\n",
+        "go_12345678_abcd_ef01_x",
+        "_6ace8bce_f732_11ea_87e9_f875a4d24e90_20200915120410_x",
+        "x_6ace8bce_f732_11ea_87e9_f875a4d24e90_20200915120410_gho",
+        "_20240101_vrepl",
+        "orders_old",
+        "_old",
+        "_orders_older",
+        "_orders_new",
+        "_orders_gho",
+    ],
+)
+def test_tables_that_only_look_internal_are_kept(name: str) -> None:
+    assert not is_internal_table(name)
+
+
+@pytest.mark.parametrize(
+    "ordered",
+    [["0"], ["-"], ["-80", "80-"], ["-40", "40-80", "80-c0", "c0-"], ["-08", "08-1", "1-10c0", "10c0-"]],
+)
+def test_shards_are_ordered_by_key_range(ordered: list[str]) -> None:
+    backwards = ordered[::-1]
+    assert sorted(backwards, key=key_range_order) == ordered
+
+
+@given(st.lists(st.text()))
+def test_shard_names_of_any_kind_can_be_ordered(names: list[str]) -> None:
+    backwards = names[::-1]
+    assert sorted(names, key=key_range_order) == sorted(backwards, key=key_range_order)
+
+
+def test_only_shards_of_exactly_this_keyspace_are_listed(serve: Any) -> None:
+    server = serve(SCHEMA)
+    assert Database(CONFIG).shards() == ["-80", "80-"]
+    assert server.targets("vitess_shards") == ["shop@primary"]
+    assert server.open == 0
+
+
+def test_shards_come_from_the_tablets_where_the_list_is_not_permitted(serve: Any) -> None:
+    tablets = [
+        ("c", "shop", "80-", "PRIMARY", "SERVING", "t-1", "", ""),
+        ("c", "shop", "80-", "REPLICA", "SERVING", "t-2", "", ""),
+        ("c", "shop", "-80", "PRIMARY", "SERVING", "t-3", "", ""),
+        ("c", "shop", "c0-", "PRIMARY", "NOT_SERVING", "t-4", "", ""),
+        ("c", "shop2", "0", "PRIMARY", "SERVING", "t-5", "", ""),
+    ]
+    serve({"vitess_shards": DENIED, "vitess_tablets": tablets})
+    assert Database(CONFIG).shards() == ["-80", "80-"]
+
+
+def test_a_keyspace_without_shards_is_a_config_error(serve: Any) -> None:
+    serve({"vitess_shards": [("shop2/0",)]})
+    with pytest.raises(AirbyteTracedException, match="'shop' has no serving shards") as caught:
+        Database(CONFIG).shards()
+    assert caught.value.failure_type is FailureType.config_error
+
+
+def test_views_and_internal_tables_are_left_out(serve: Any) -> None:
+    server = serve(SCHEMA)
+    assert [table.name for table in Database(CONFIG).tables()] == ["a", "b"]
+    assert "table_type = 'BASE TABLE'" in next(sql for _, sql in server.asked if "schema.tables" in sql)
+
+
+def test_the_number_of_queries_does_not_grow_with_the_tables(serve: Any) -> None:
+    names = [f"t{number:04}" for number in range(3000)]
+    server = serve(
+        {
+            **SCHEMA,
+            "information_schema.tables": [(name,) for name in names],
+            "information_schema.columns": [(n, 1, "id", "int", None, "NO", "PRI") for n in names],
+            "information_schema.statistics": [(n, "PRIMARY", 1, "id") for n in names],
+        }
+    )
+    assert [table.name for table in Database(CONFIG).tables()] == names
+    assert len(server.targets("information_schema.")) == 3
+
+
+def test_the_whole_schema_comes_from_one_shard(serve: Any) -> None:
+    server = serve(SCHEMA)
+    Database(CONFIG).tables()
+    assert set(server.targets("information_schema.")) == {"shop:-80@primary"}
+
+
+def test_the_schema_comes_from_a_configured_shard(serve: Any) -> None:
+    server = serve(SCHEMA)
+    config = Config("h", "shop", "u", "p", shards=("80-",), tablet_type=TabletType.RDONLY, mysql_tls=False)
+    Database(config).tables()
+    assert set(server.targets("information_schema.")) == {"shop:80-@rdonly"}
+
+
+def test_another_shard_answers_for_one_that_is_down(serve: Any) -> None:
+    def base_tables(target: str) -> Any:
+        return NO_TABLET if ":-80" in target else [("a",), ("b",)]
+
+    server = serve({**SCHEMA, "information_schema.tables": base_tables})
+    assert [table.name for table in Database(CONFIG).tables()] == ["a", "b"]
+    assert server.targets("information_schema.columns") == ["shop:80-@primary"]
+    assert server.open == 0
+
+
+def test_a_database_that_is_down_is_a_transient_error(serve: Any) -> None:
+    serve({**SCHEMA, "information_schema.tables": NO_TABLET})
+    with pytest.raises(AirbyteTracedException, match="No healthy primary tablet") as caught:
+        Database(CONFIG).tables()
+    assert caught.value.failure_type is FailureType.transient_error
+
+
+def test_a_missing_permission_is_told_without_asking_further_shards(serve: Any) -> None:
+    server = serve({**SCHEMA, "information_schema.tables": DENIED})
+    with pytest.raises(AirbyteTracedException, match="may not read database 'shop'"):
+        Database(CONFIG).tables()
+    assert server.targets("information_schema.tables") == ["shop:-80@primary"]
+
+
+def test_named_tables_are_asked_for_and_compared_exactly(serve: Any) -> None:
+    server = serve({**SCHEMA, "information_schema.tables": [("a",), ("A",)]})
+    assert [table.name for table in Database(CONFIG).tables(["a", "missing"])] == ["a"]
+    asked = [arguments for arguments in server.arguments if arguments]
+    assert asked == [["a", "missing"]] * 3
+
+
+def test_no_names_need_no_server(serve: Any) -> None:
+    server = serve(SCHEMA)
+    assert Database(CONFIG).tables([]) == []
+    assert server.asked == []
+
+
+def test_position_sets_are_those_of_the_tablet_type_on_one_line(serve: Any) -> None:
+    server = serve({"gtid_executed": [("a:1-5,\nb:1-7", "a:1-2")]})
+    assert Database(CONFIG).position_sets("-80", TabletType.REPLICA) == ("a:1-5,b:1-7", "a:1-2")
+    assert server.targets("gtid_executed") == ["shop:-80@replica"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        DENIED,
+        pymysql.OperationalError(1193, "Unknown system variable 'gtid_purged'"),
+        pymysql.OperationalError(1227, "Access denied; you need the SUPER privilege"),
+        [],
+        [(None, None)],
+    ],
+)
+def test_position_sets_are_none_where_the_server_does_not_tell(serve: Any, answer: Any) -> None:
+    serve({"gtid_executed": answer})
+    assert Database(CONFIG).position_sets("-80", TabletType.PRIMARY) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        NO_TABLET,
+        pymysql.OperationalError(2013, "Lost connection to MySQL server during query"),
+        pymysql.OperationalError(1105, "rpc error: code = Unavailable desc = closing"),
+        ConnectionResetError(104, "Connection reset by peer"),
+    ],
+)
+def test_a_shard_that_does_not_answer_is_an_error_and_no_answer(serve: Any, answer: Exception) -> None:
+    serve({"gtid_executed": answer})
+    with pytest.raises(AirbyteTracedException) as caught:
+        Database(CONFIG).position_sets("-80", TabletType.PRIMARY)
+    assert caught.value.failure_type is FailureType.transient_error
+
+
+def test_a_ping_has_a_tablet_answer(serve: Any) -> None:
+    server = serve({"information_schema": [(1,)]})
+    Database(CONFIG).ping()
+    assert server.asked == [("shop@primary", "select 1 from information_schema.tables limit 1")]
+
+
+def test_tls_is_off_only_where_the_configuration_says_so(serve: Any) -> None:
+    server = serve({})
+    Database(CONFIG).ping()
+    assert server.options["ssl_disabled"] is True
+    assert "ssl" not in server.options
+    Database(Config("db.example.com", "shop", "u", "pw-1234")).ping()
+    assert server.options["ssl"].check_hostname is True
+    assert "ssl_disabled" not in server.options
