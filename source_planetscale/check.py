@@ -1,0 +1,41 @@
+"""Whether a configuration works: both doors are tried as a sync would use them."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from source_planetscale.database import Database
+from source_planetscale.positions import ShardPositions
+from source_planetscale.replication import selected_shards
+from source_planetscale.vstream.client import VStreamClient
+
+if TYPE_CHECKING:
+    from source_planetscale.config import Config
+
+# A person waits for the answer.
+_SECONDS = 20.0
+
+
+def check(config: Config) -> None:
+    """Logs in over MySQL, reads the schema, and opens a VStream on the first shard.
+
+    Args:
+        config: The configuration.
+
+    Raises:
+        AirbyteTracedException: The first thing that does not work, and what to do about it.
+    """
+    database = Database(config)
+    database.ping()
+    shards = selected_shards(config, database.shards())
+    tables = database.tables()
+    client = VStreamClient(config)
+    try:
+        quick = replace(config, max_retries=0, timeout_seconds=min(config.timeout_seconds, _SECONDS))
+        # The table only stands in the request's filter: a keyspace without tables can be checked as well.
+        table = tables[0].name if tables else "none"
+        ShardPositions(quick, client, database, threading.Event()).stop(shards[0], table)
+    finally:
+        client.close()

@@ -1,0 +1,178 @@
+"""What a sync knows of the shards' positions: asked once per shard, shared by all tables."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_planetscale.config import TabletType
+from source_planetscale.errors import config_error, transient_error
+from source_planetscale.vstream.errors import VStreamError
+from source_planetscale.vstream.position import Position, PositionError
+
+if TYPE_CHECKING:
+    from source_planetscale.config import Config
+    from source_planetscale.database import Database
+    from source_planetscale.vstream.client import VStreamClient
+
+
+_FIRST_BACKOFF_SECONDS = 0.5
+_LONGEST_BACKOFF_SECONDS = 30.0
+
+
+def backoff_seconds(attempt: int) -> float:
+    """How long to wait before the attempt after `attempt` failed ones; doubled each time, with jitter."""
+    longest: float = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
+
+
+@dataclass(frozen=True)
+class ServedPositions:
+    """Which positions a shard can serve.
+
+    Attributes:
+        executed: What its primary has executed.
+        purged: What is gone from the binlogs of the tablet that streams.
+    """
+
+    executed: Position
+    purged: Position
+
+    def refusal(self, position: Position) -> str | None:
+        """Says why a position cannot be followed, or None if it can."""
+        if not self.executed.contains(position):
+            return "the server has not executed all of it, so it is ahead of the server or of another cluster"
+        if not position.contains(self.purged):
+            return "the binlogs that follow it have been purged"
+        return None
+
+
+class ShardPositions:
+    """The positions of the shards in one sync; safe to use from several threads."""
+
+    def __init__(
+        self, config: Config, client: VStreamClient, database: Database, interrupted: threading.Event
+    ) -> None:
+        """Asks nothing yet; waits between attempts end when `interrupted` is set."""
+        self._config = config
+        self._client = client
+        self._database = database
+        self._interrupted = interrupted
+        self._locks: dict[str, threading.Lock] = {}
+        self._stops: dict[str, Position | AirbyteTracedException] = {}
+        self._served: dict[str, ServedPositions | None] = {}
+        self._lock = threading.Lock()
+
+    def stop(self, shard: str, table: str) -> Position:
+        """Where the reading of a shard ends: its position when it was first asked for in this sync.
+
+        Args:
+            shard: The shard.
+            table: A table of the keyspace, which the request needs.
+
+        Raises:
+            AirbyteTracedException: The position could not be had; also for every later call.
+        """
+        with self._lock_of(shard):
+            if shard not in self._stops:
+                self._stops[shard] = self._ask_current(shard, table)
+        stop = self._stops[shard]
+        if isinstance(stop, Position):
+            return stop
+        raise stop
+
+    def served(self, shard: str) -> ServedPositions | None:
+        """Which positions the shard can serve; None where the server does not let itself be asked."""
+        with self._lock_of(shard):
+            if shard not in self._served:
+                self._served[shard] = self._ask_served(shard)
+        return self._served[shard]
+
+    def _lock_of(self, shard: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(shard, threading.Lock())
+
+    def _ask_current(self, shard: str, table: str) -> Position | AirbyteTracedException:
+        config = self._config
+        failures = 0
+        while True:
+            try:
+                text = self._client.current_position(table, config.database, shard, config.timeout_seconds)
+                return Position.parse(text)
+            except PositionError as error:
+                return config_error(
+                    f"The position of shard {shard} of keyspace {config.database} cannot be read: {error}. "
+                    "Use a MySQL server with GTIDs."
+                )
+            except VStreamError as error:
+                failures += 1
+                if error.permanent:
+                    return config_error(_lookup_failure(config, shard, error))
+                if failures > config.max_retries or self._interrupted.wait(backoff_seconds(failures)):
+                    return transient_error(_lookup_failure(config, shard, error))
+
+    def _ask_served(self, shard: str) -> ServedPositions | None:
+        try:
+            here = self._database.position_sets(shard, self._config.tablet_type)
+            primary = here
+            if self._config.tablet_type is not TabletType.PRIMARY:
+                primary = self._database.position_sets(shard, TabletType.PRIMARY)
+        except AirbyteTracedException:
+            # The stream itself will tell what is wrong.
+            return None
+        if here is None or primary is None:
+            return None
+        try:
+            return ServedPositions(Position.from_gtid_set(primary[0]), Position.from_gtid_set(here[1]))
+        except PositionError:
+            return None
+
+
+def _lookup_failure(config: Config, shard: str, error: VStreamError) -> str:
+    advice = explain(error, config)
+    return f"The current position of shard {shard} of keyspace {config.database} could not be read: {advice}"
+
+
+def explain(error: VStreamError, config: Config) -> str:
+    """Turns a broken stream into words that say what to do.
+
+    Args:
+        error: The error.
+        config: The configuration that was used.
+
+    Returns:
+        A sentence or two without secrets and without key values.
+    """
+    door = f"{config.host}:{config.grpc_port}"
+    code = error.code.name
+    if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+        return (
+            f"vtgate at {door} refused the stream ({code}: {error.detail}). Check username and password, "
+            "and that this user may read the database."
+        )
+    if error.shard_is_unknown:
+        return (
+            f"the shard does not exist (vtgate says: {error.detail}). Check the list of shards; after a "
+            "reshard, clear the stream's data to copy it from the new shards."
+        )
+    if error.position_is_unreachable:
+        return (
+            f"no {config.tablet_type.value} tablet could serve the stream (vtgate says: {error.detail}). "
+            "Check that such a tablet runs in the configured cells and is not behind."
+        )
+    if code == "UNIMPLEMENTED":
+        return f"{door} is no vtgate with VStream (UNIMPLEMENTED: {error.detail}). Check host and gRPC port."
+    if code == "DEADLINE_EXCEEDED":
+        return (
+            f"vtgate at {door} accepted the connection but did not answer in time. Check host and gRPC port."
+        )
+    if code == "UNAVAILABLE":
+        return (
+            f"there is no connection to vtgate's gRPC port at {door} ({error.detail}). Check host, gRPC port "
+            "and the TLS setting, and that the port can be reached from here."
+        )
+    return f"{code}: {error.detail}"

@@ -1,0 +1,45 @@
+"""What a person who follows the log of a sync is told of one stream."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import logging
+
+_SECONDS_BETWEEN_REPORTS: Final = 30.0
+
+
+class ProgressLog:
+    """Counts rows per shard and says now and then how far and how fast; times in monotonic seconds."""
+
+    def __init__(self, table: str, logger: logging.Logger, now: float) -> None:
+        """Starts at `now`."""
+        self._table = table
+        self._logger = logger
+        self._rows: Counter[str] = Counter()
+        self._started = now
+        self._reported = now
+
+    def rows(self, shard: str, count: int, *, copying: bool, now: float) -> None:
+        """Notes emitted rows and reports if it is time."""
+        self._rows[shard] += count
+        if now - self._reported >= _SECONDS_BETWEEN_REPORTS:
+            self._reported = now
+            phase = "copy phase" if copying else "catch-up"
+            self._logger.info(f"Table {self._table}, shard {shard}, {phase}: {self._figures(shard, now)}.")
+
+    def ended(self, shard: str, error: Exception | None, now: float) -> None:
+        """Reports the end of a shard."""
+        outcome = "failed" if error else "read up to its stop position"
+        text = f"Table {self._table}, shard {shard} {outcome}: {self._figures(shard, now)}."
+        if error:
+            self._logger.error(f"{text} {error}")
+        else:
+            self._logger.info(text)
+
+    def _figures(self, shard: str, now: float) -> str:
+        rows, seconds = self._rows[shard], now - self._started
+        speed = f", {rows / seconds:,.0f} rows/s" if rows and seconds > 0 else ""
+        return f"{rows:,} rows in {seconds:.1f} s{speed}"

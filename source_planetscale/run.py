@@ -1,0 +1,122 @@
+"""The command `source-planetscale`: the CDK's entry point, with a read that writes batches as they are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+# gRPC's own lines on stderr say what the connector says better, and are no JSON.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.models import FailureType
+from airbyte_cdk.utils import message_utils
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_planetscale.records import RecordBatch
+from source_planetscale.source import SourcePlanetscale
+
+if TYPE_CHECKING:
+    import argparse
+    from collections import defaultdict
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from airbyte_cdk.models import AirbyteMessage, ConnectorSpecification
+    from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
+
+_BROKEN_PIPE_EXIT = 128 + signal.SIGPIPE
+
+
+class Entrypoint(AirbyteEntrypoint):
+    """The CDK's commands; batches of records go to stdout without being taken apart."""
+
+    def __init__(self, source: SourcePlanetscale, out: BinaryIO) -> None:
+        """Takes the source and where its messages go."""
+        super().__init__(source)
+        self._out = out
+
+    def write(self, parsed_args: argparse.Namespace) -> None:
+        """Runs a command and writes its messages, one line each."""
+        for message in self.run(parsed_args):
+            self._out.write(message.encode() + b"\n")
+            self._out.flush()
+
+    def read(
+        self, source_spec: ConnectorSpecification, config: Mapping[str, Any], catalog: Any, state: list[Any]
+    ) -> Iterable[AirbyteMessage]:
+        """Reads as the CDK does, writing batches by itself in their order among the other messages."""
+        for message in super().read(source_spec, config, catalog, state):
+            if isinstance(message, RecordBatch):
+                self._out.write(b"".join(message.lines))
+            else:
+                yield message
+
+    @staticmethod
+    def handle_record_counts(
+        message: AirbyteMessage, stream_message_count: defaultdict[HashableStreamDescriptor, float]
+    ) -> AirbyteMessage:
+        """Counts a batch as what it holds, anything else as the CDK does."""
+        if isinstance(message, RecordBatch):
+            stream_message_count[message_utils.get_stream_descriptor(message)] += message.count
+            return message
+        return AirbyteEntrypoint.handle_record_counts(message, stream_message_count)
+
+
+def run(args: Sequence[str] | None = None) -> None:
+    """Runs the command line; ends the process with its exit code.
+
+    Args:
+        args: The arguments after the program's name; those of the process if None.
+    """
+    interrupted = threading.Event()
+    source = SourcePlanetscale(batched=True, interrupted=interrupted)
+    entrypoint = Entrypoint(source, sys.stdout.buffer)
+    parsed = entrypoint.parse_args(list(sys.argv[1:] if args is None else args))
+    signals = _Signals(interrupted, graceful=parsed.command == "read")
+    try:
+        entrypoint.write(parsed)
+    except BrokenPipeError:
+        _silence_stdout()
+        sys.exit(_BROKEN_PIPE_EXIT)
+    except AirbyteTracedException as error:
+        if signals.received:
+            sys.exit(128 + signals.received)
+        if parsed.command != "check" or error.failure_type is not FailureType.config_error:
+            raise
+        _write_failed_check(entrypoint, error)
+
+
+class _Signals:
+    """Turns SIGTERM and SIGINT into an orderly end; the second one ends the process at once."""
+
+    def __init__(self, interrupted: threading.Event, *, graceful: bool) -> None:
+        self.received = 0
+        self._interrupted = interrupted
+        self._graceful = graceful
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, _frame: object) -> None:
+        if not self._graceful or self.received:
+            os._exit(128 + number)
+        self.received = number
+        self._interrupted.set()
+
+
+def _write_failed_check(entrypoint: Entrypoint, error: AirbyteTracedException) -> None:
+    status = error.as_connection_status_message()
+    if status is not None:
+        sys.stdout.buffer.write(entrypoint.airbyte_message_to_string(status).encode() + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def _silence_stdout() -> None:
+    # What is still buffered has no reader; without this the interpreter complains at its exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,372 @@
+"""Reads the shards of one table side by side: a thread per shard with retries, and one consumer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_planetscale.config import InvalidPositionPolicy
+from source_planetscale.delivery import Delivery, DeliveryQueue
+from source_planetscale.errors import config_error, system_error, transient_error
+from source_planetscale.positions import ShardPositions, backoff_seconds, explain
+from source_planetscale.shape import hazard, shape_of
+from source_planetscale.vstream.errors import VStreamError
+from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
+from source_planetscale.vstream.position import Position
+from source_planetscale.vstream.reader import IncompleteRow, ProtocolError, ShapeHazard, ShardReader
+from source_planetscale.vstream.wire import vstream_pb2 as wire
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator, Sequence
+
+    from source_planetscale.batches import BatchMaker
+    from source_planetscale.config import Config
+    from source_planetscale.sequence import ChangeSequence
+    from source_planetscale.state import Cursor
+    from source_planetscale.table import Table
+    from source_planetscale.vstream.client import VStreamCall, VStreamClient
+
+# Enough to keep the emitting thread busy, and little beside the memory of the process.
+_QUEUE_BYTES = 8 << 20
+_SHARDS_AT_ONCE = 16
+_POLL_SECONDS = 0.5
+_JOIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Sync:
+    """What all reads of one sync share.
+
+    Attributes:
+        config: The configuration.
+        client: Opens streams.
+        positions: What is known of the shards' positions.
+        records: Numbers the records of the whole sync.
+        logger: Where a person follows the sync.
+        interrupted: Set when the process is told to stop.
+        batched: Whether records leave in batches of finished lines or one by one.
+    """
+
+    config: Config
+    client: VStreamClient
+    positions: ShardPositions
+    records: ChangeSequence
+    logger: logging.Logger
+    interrupted: threading.Event
+    batched: bool
+
+
+class _CursorUnusableError(Exception):
+    """The saved cursor cannot be followed; says why."""
+
+
+class ShardRead:
+    """The reading of one shard of one table, in a thread of its own."""
+
+    def __init__(
+        self, sync: Sync, table: Table, cursor: Cursor, batches: BatchMaker, queue: DeliveryQueue
+    ) -> None:
+        """Prepares the read; `start` begins it."""
+        self.shard = cursor.shard
+        self._sync = sync
+        self._table = table
+        self._cursor = cursor
+        self._batches = batches
+        self._queue = queue
+        self._call: VStreamCall | None = None
+        self._closing = threading.Event()
+        self._stalled = False
+        self._idle_since: float | None = None
+        self._copied_again = False
+        self._thread = threading.Thread(target=self._run, name=f"{table.name}/{self.shard}", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def cancel_if_stalled(self) -> None:
+        """Ends the running stream if it has brought nothing forward for the configured time."""
+        idle_since = self._idle_since
+        if idle_since is not None and time.monotonic() - idle_since > self._sync.config.timeout_seconds:
+            self._stalled = True
+            self._cancel_call()
+
+    def close(self) -> None:
+        """Ends the thread, wherever it is."""
+        self._closing.set()
+        self._cancel_call()
+
+    def join(self) -> None:
+        """Waits for the thread's end after `close`."""
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_SECONDS)
+
+    @property
+    def _where(self) -> str:
+        return f"table {self._table.name}, shard {self.shard}"
+
+    def _cancel_call(self) -> None:
+        call = self._call
+        if call is not None:
+            call.cancel()
+
+    def _run(self) -> None:
+        error: Exception | None = None
+        try:
+            self._read()
+        except AirbyteTracedException as failure:
+            error = failure
+        except Exception as failure:
+            error = system_error(f"Reading {self._where} failed unexpectedly: {failure!r}", failure)
+        self._queue.put(Delivery(self.shard, self._cursor, ended=True, error=error))
+
+    def _read(self) -> None:
+        stop = self._sync.positions.stop(self.shard, self._table.name)
+        if not self._cursor.copying and Position.parse(self._cursor.position).contains(stop):
+            shape = self._cursor.shape or shape_of(self._table.columns)
+            self._cursor = replace(self._cursor, shape=shape)
+            return
+        try:
+            self._check_cursor()
+        except _CursorUnusableError as reason:
+            self._copy_again(f"The saved position of {self._where} cannot be followed: {reason}.")
+        reader = self._new_reader(stop)
+        failures = 0
+        while not reader.done and not self._closing.is_set():
+            progress = reader.progress
+            failure: str | None
+            try:
+                self._follow(reader)
+                failure = None if reader.done else "the stream ended early"
+            except (ShapeHazard, IncompleteRow) as finding:
+                self._copy_again(_finding_sentence(finding, self._where))
+                reader = self._new_reader(stop)
+                continue
+            except ProtocolError as error:
+                failure = str(error)
+            except VStreamError as error:
+                failure = self._judge(error)
+            if failure is None or self._closing.is_set():
+                return
+            failures = 1 if reader.progress != progress else failures + 1
+            self._wait_before_retry(failures, failure)
+            reader.reopen()
+
+    def _new_reader(self, stop: Position) -> ShardReader:
+        config = self._sync.config
+        self._log_start()
+        return ShardReader(
+            self._table,
+            self._cursor,
+            stop,
+            track_changes=config.include_cdc_columns or config.include_metadata,
+        )
+
+    def _follow(self, reader: ShardReader) -> None:
+        call = self._call = self._sync.client.open(self._table.name, reader.cursor)
+        self._stalled = False
+        self._idle_since = time.monotonic()
+        try:
+            for raw in call:
+                progress, cursor = reader.progress, reader.cursor
+                runs = reader.feed(wire.VStreamResponse.FromString(raw))
+                if reader.progress != progress:
+                    self._idle_since = time.monotonic()
+                self._report_removed_rows(reader)
+                if runs or reader.cursor is not cursor:
+                    batch = self._batches.batch(runs)
+                    self._deliver(Delivery(self.shard, reader.cursor, batch, len(raw)))
+                if reader.journal is not None:
+                    raise self._resharded(reader.journal)
+                if reader.done or self._closing.is_set():
+                    return
+        finally:
+            self._idle_since = None
+            call.cancel()
+
+    def _deliver(self, delivery: Delivery) -> None:
+        # Waiting for the reader of stdout is not a stall of the server.
+        self._idle_since = None
+        self._queue.put(delivery)
+        self._cursor = delivery.cursor
+        self._idle_since = time.monotonic()
+
+    def _check_cursor(self) -> None:
+        cursor, table = self._cursor, self._table
+        if cursor.last_pk is not None:
+            self._check_last_pk()
+            cursor = self._cursor
+        if not cursor.position:
+            return
+        if cursor.shape is not None:
+            difference = hazard(cursor.shape, shape_of(table.columns))
+            if difference:
+                raise _CursorUnusableError(f"the table changed since, and {difference}")
+        served = self._sync.positions.served(self.shard)
+        refusal = served.refusal(Position.parse(cursor.position)) if served else None
+        if refusal:
+            raise _CursorUnusableError(refusal)
+
+    def _check_last_pk(self) -> None:
+        cursor = self._cursor
+        if not copy_can_resume(self._table):
+            self._restart_copy("its key does not let a copy go on in the middle")
+        elif not cursor.position:
+            self._restart_copy("its state holds no position from which changes could be caught up")
+        else:
+            difference = mismatch(wire.QueryResult.FromString(cursor.last_pk or b""), self._table)
+            if difference:
+                raise _CursorUnusableError(f"its last primary key does not fit: {difference}")
+
+    def _restart_copy(self, reason: str) -> None:
+        self._sync.logger.warning(
+            f"The unfinished copy of {self._where} starts again, because {reason}; rows that were already "
+            "copied come once more."
+        )
+        self._cursor = self._cursor.restarted()
+
+    def _copy_again(self, problem: str) -> None:
+        config = self._sync.config
+        if config.invalid_position_policy is InvalidPositionPolicy.FAIL or self._copied_again:
+            raise config_error(
+                f"{problem} No row was emitted under a wrong column or skipped. Clear this stream's data to "
+                "copy the table again, or set 'Invalid CDC position behavior' to 'Re-sync data', which does "
+                "so by itself."
+            )
+        self._sync.logger.warning(f"{problem} As configured, this shard's copy of the table starts again.")
+        self._copied_again = True
+        self._cursor = self._cursor.restarted()
+        self._queue.put(Delivery(self.shard, self._cursor))
+
+    def _judge(self, error: VStreamError) -> str | None:
+        """Decides on a broken stream: None if it was closed on purpose, otherwise why to try again."""
+        config = self._sync.config
+        if self._closing.is_set():
+            return None
+        if self._stalled:
+            return f"nothing came for {config.timeout_seconds:g} seconds"
+        if error.shape_is_unreadable:
+            raise ShapeHazard(f"the server says: {error.detail}") from None
+        if error.permanent:
+            raise config_error(f"Reading {self._where} failed: {explain(error, config)}")
+        return explain(error, config)
+
+    def _wait_before_retry(self, failures: int, reason: str) -> None:
+        config = self._sync.config
+        if failures > config.max_retries:
+            raise transient_error(
+                f"Reading {self._where} stopped after {failures} attempts without progress: {reason} "
+                "What was read is saved; the next sync goes on from there."
+            )
+        seconds = backoff_seconds(failures)
+        self._sync.logger.warning(
+            f"The stream of {self._where} broke off ({reason}); attempt {failures} of {config.max_retries} "
+            f"to go on from the last position in {seconds:.1f} s."
+        )
+        self._closing.wait(seconds)
+
+    def _resharded(self, journal: wire.Journal) -> AirbyteTracedException:
+        new = ", ".join(entry.shard for entry in journal.shard_gtids)
+        return config_error(
+            f"Keyspace {self._table.keyspace} was resharded: shard {self.shard} was replaced by {new}. "
+            f"Table {self._table.name} has been read up to the reshard. Clear this stream's data to copy it "
+            "from the new shards."
+        )
+
+    def _report_removed_rows(self, reader: ShardReader) -> None:
+        while reader.rows_removed:
+            statement = reader.rows_removed.pop(0)
+            self._sync.logger.warning(
+                f"{statement} of {self._where}: the server sends no deletes for it, so rows that were read "
+                "before stay in the destination. Clear this stream's data to bring both in line."
+            )
+
+    def _log_start(self) -> None:
+        cursor = self._cursor
+        if cursor.last_pk is not None:
+            what = "going on with the copy after its last key"
+        elif cursor.copying:
+            what = "copying from the start"
+        else:
+            what = "catching up from the saved position"
+        self._sync.logger.info(f"Reading {self._where}: {what}.")
+
+
+def _finding_sentence(finding: ShapeHazard | IncompleteRow, where: str) -> str:
+    if isinstance(finding, IncompleteRow):
+        return (
+            f"The changes of {where} come without the whole row, because {finding} on the server. Set "
+            "binlog_format=ROW, binlog_row_image=FULL and no binlog_row_value_options."
+        )
+    return f"Changes of {where} from before a change of the table cannot be read rightly: {finding}."
+
+
+class TableRead:
+    """The reading of all shards of one table.
+
+    Args of the constructor: the reads in the order in which they may start, and the queue they share.
+    """
+
+    def __init__(
+        self, sync: Sync, cursors: Sequence[Cursor], make: Callable[[Cursor, DeliveryQueue], ShardRead]
+    ) -> None:
+        """Prepares one read per cursor."""
+        self._sync = sync
+        self._queue = DeliveryQueue(_QUEUE_BYTES)
+        self._reads = [make(cursor, self._queue) for cursor in cursors]
+        self._started = 0
+        self._checked = time.monotonic()
+
+    def start(self) -> None:
+        """Starts as many reads as may run side by side."""
+        while self._started < min(_SHARDS_AT_ONCE, len(self._reads)):
+            self._start_next()
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Gives what the shards deliver, in order per shard, until each has ended.
+
+        Raises:
+            AirbyteTracedException: The sync was interrupted.
+        """
+        open_shards = {read.shard for read in self._reads}
+        while open_shards:
+            self._look_after_reads()
+            delivery = self._queue.get(_POLL_SECONDS)
+            if delivery is None:
+                continue
+            if delivery.ended:
+                open_shards.discard(delivery.shard)
+                self._start_next()
+            yield delivery
+
+    def close(self) -> None:
+        """Ends all threads."""
+        self._queue.close()
+        for read in self._reads:
+            read.close()
+        for read in self._reads:
+            read.join()
+
+    def _start_next(self) -> None:
+        if self._started < len(self._reads):
+            self._reads[self._started].start()
+            self._started += 1
+
+    def _look_after_reads(self) -> None:
+        if self._sync.interrupted.is_set():
+            # Ends every wait for the server at once.
+            self._sync.client.close()
+            raise transient_error(
+                "The sync was told to stop before it was done. What was read is saved; the next sync goes on "
+                "from there."
+            )
+        now = time.monotonic()
+        if now - self._checked >= _POLL_SECONDS:
+            self._checked = now
+            for read in self._reads:
+                read.cancel_if_stalled()

@@ -1,0 +1,193 @@
+"""The connector as the CDK sees it: check, discover, and the streams of a read."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airbyte_cdk.models import (
+    AirbyteConnectionStatus,
+    AirbyteStateMessageSerializer,
+    ConfiguredAirbyteCatalogSerializer,
+    Status,
+)
+from airbyte_cdk.sources import AbstractSource
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_planetscale.config import Config, normalise
+from source_planetscale.errors import config_error
+from source_planetscale.state import state_messages
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterator, Mapping, MutableMapping
+
+    from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
+    from airbyte_cdk.sources.streams import Stream
+
+
+class SourcePlanetscale(AbstractSource):
+    """Replicates the tables of one keyspace.
+
+    The modules that connect are imported where they are needed, since `spec` needs none of them.
+    """
+
+    def __init__(self, *, batched: bool = False, interrupted: threading.Event | None = None) -> None:
+        """Makes a source.
+
+        Args:
+            batched: Yield records as `RecordBatch`, for an entry point that knows them; otherwise as
+                the CDK's plain record messages.
+            interrupted: Set by the caller to end a read early, with the state of what was read.
+        """
+        self._batched = batched
+        self._interrupted = interrupted or threading.Event()
+        self._streams: list[Stream] | None = None
+
+    @property
+    def name(self) -> str:
+        """The connector's name in logs."""
+        return "source-planetscale"
+
+    def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
+        """Brings a configuration into the spec's form; unlike the CDK's, writes no file with it."""
+        return normalise(config)
+
+    @staticmethod
+    def read_config(config_path: str) -> MutableMapping[str, Any]:
+        """Reads a configuration file.
+
+        Raises:
+            AirbyteTracedException: The file holds no JSON object.
+        """
+        config = _read_json(config_path, "configuration")
+        if not isinstance(config, dict):
+            raise config_error(f"The configuration file {config_path} holds no JSON object.")
+        return config
+
+    @classmethod
+    def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
+        """Reads a configured catalog.
+
+        Raises:
+            AirbyteTracedException: The file holds no configured catalog.
+        """
+        content = _read_json(catalog_path, "catalog")
+        try:
+            return ConfiguredAirbyteCatalogSerializer.load(content)
+        except Exception:
+            raise config_error(
+                f"The file {catalog_path} is no configured catalog: a JSON object with a list 'streams' of "
+                "objects with 'stream', 'sync_mode' and 'destination_sync_mode' is needed."
+            ) from None
+
+    @classmethod
+    def read_state(cls, state_path: str | None) -> list[AirbyteStateMessage]:
+        """Reads a state file: protocol v2's array, or the object of the Go connector.
+
+        Args:
+            state_path: The file; None, a missing or an empty file means a fresh start.
+
+        Raises:
+            AirbyteTracedException: The file holds no state.
+        """
+        if not state_path or not Path(state_path).is_file() or not Path(state_path).read_text().strip():
+            return []
+        messages = state_messages(_read_json(state_path, "state"))
+        try:
+            return [AirbyteStateMessageSerializer.load(message) for message in messages]
+        except Exception:
+            raise config_error(
+                f"The state file {state_path} holds a state that is no state message."
+            ) from None
+
+    def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
+        """Tries both doors; every failure is a sentence."""
+        succeeded, message = self.check_connection(logger, config)
+        if succeeded:
+            return AirbyteConnectionStatus(status=Status.SUCCEEDED)
+        return AirbyteConnectionStatus(status=Status.FAILED, message=message)
+
+    def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
+        """Tries both doors.
+
+        Returns:
+            Whether all of it worked, and otherwise why not and what to do.
+        """
+        from source_planetscale.check import check
+
+        try:
+            check(Config.parse(normalise(config)))
+        except AirbyteTracedException as error:
+            return False, str(error)
+        return True, None
+
+    def streams(self, config: Mapping[str, Any]) -> list[Stream]:
+        """The streams of the catalog that is being read, otherwise one per base table in name order."""
+        if self._streams is not None:
+            return self._streams
+        from source_planetscale.database import Database
+        from source_planetscale.stream import TableStream
+
+        parsed = Config.parse(normalise(config))
+        return [TableStream(table, parsed) for table in Database(parsed).tables()]
+
+    def read(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        state: list[AirbyteStateMessage] | None = None,
+    ) -> Iterator[AirbyteMessage]:
+        """Reads the configured streams with the CDK's own loop.
+
+        Raises:
+            AirbyteTracedException: At least one stream failed; each has told its own error before.
+        """
+        from source_planetscale.replication import Replication, states_with_namespaces, with_namespaces
+
+        parsed = Config.parse(normalise(config))
+        catalog = with_namespaces(catalog, parsed)
+        replication = Replication(parsed, logger, self._interrupted, batched=self._batched)
+        try:
+            self._streams = replication.streams(catalog)
+            states = states_with_namespaces(state or [], parsed)
+            with _without_row_data(logger):
+                yield from super().read(logger, config, catalog, states)
+        finally:
+            self._streams = None
+            replication.close()
+
+
+@contextmanager
+def _without_row_data(logger: logging.Logger) -> Iterator[None]:
+    """Keeps two of the CDK's lines out of the log.
+
+    One prints the state, whose cursors hold key values; the other counts batches as if they were records.
+    """
+
+    def keeps(record: logging.LogRecord) -> bool:
+        text = str(record.msg)
+        return not (text.startswith("Setting state of") or _CDK_COUNT.match(text))
+
+    logger.addFilter(keeps)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keeps)
+
+
+_CDK_COUNT = re.compile(r"Read \d+ records from .* stream$")
+
+
+def _read_json(path: str, what: str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise config_error(f"The {what} file {path} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        raise config_error(f"The {what} file {path} is not JSON. Check that it is the right one.") from None

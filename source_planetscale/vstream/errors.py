@@ -1,0 +1,79 @@
+"""What vtgate's errors mean for a reader of its streams."""
+
+from __future__ import annotations
+
+import re
+
+import grpc
+
+
+class VStreamError(Exception):
+    """A stream that broke off.
+
+    Attributes:
+        code: The gRPC status.
+        detail: The server's words without the cursor that it echoes, since that holds key values.
+    """
+
+    def __init__(self, code: grpc.StatusCode, detail: str) -> None:
+        """Takes the status and the server's full text."""
+        self.code = code
+        self.detail = _without_cursor(detail)
+        super().__init__(f"{code.name}: {self.detail}")
+
+    @property
+    def permanent(self) -> bool:
+        """Whether trying again cannot help.
+
+        Codes alone do not tell: vtgate flattens most tablet errors to UNKNOWN.
+        """
+        if self.code in _PERMANENT_CODES:
+            return True
+        return any(text in self.detail for text in _PERMANENT_TEXTS)
+
+    @property
+    def shard_is_unknown(self) -> bool:
+        """Whether the shard is not in the keyspace, as after a completed reshard."""
+        return "shard provided in VGTID" in self.detail
+
+    @property
+    def position_is_unreachable(self) -> bool:
+        """Whether no tablet was found, which is also how a position that none can serve comes out."""
+        return "failed to find a" in self.detail and "tablet" in self.detail
+
+    @property
+    def shape_is_unreadable(self) -> bool:
+        """Whether the server cannot decode earlier changes with the table's shape of today."""
+        return any(text in self.detail for text in _SHAPE_TEXTS)
+
+
+_PERMANENT_CODES = frozenset(
+    {
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INVALID_ARGUMENT,
+    }
+)
+_SHAPE_TEXTS = (
+    "cannot determine table columns",
+    "unknown table",
+    "cannot use column names in vstream filter",
+)
+_PERMANENT_TEXTS = (
+    "not found in the",
+    "is not present in the database",
+    "could not decode position",
+    "stream needs a position or a table to copy",
+    "node doesn't exist: keyspaces",
+    "not all journaling participants are in the stream",
+    *_SHAPE_TEXTS,
+)
+
+_ECHO_START = "error starting stream from shard GTID"
+_ECHO = re.compile(_ECHO_START + r" .*?: (?=error in vstream|persistent error|target:)", re.DOTALL)
+
+
+def _without_cursor(detail: str) -> str:
+    text = _ECHO.sub("", detail)
+    return text.partition(_ECHO_START)[0] + "…" if "table_p_ks" in text else text

@@ -1,0 +1,313 @@
+"""The protocol logic of one shard of one table: VStream responses in, rows and cursors out.
+
+A shard is read in two phases. The copy phase sends the table in the order of its key from a snapshot; its
+VGTIDs carry the last primary key. Catch-up sends the binlog from a position. A copy that is resumed begins
+with a catch-up of the rows already copied. Nothing here knows sockets, clocks or the CDK.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from source_planetscale.columns import columns_of
+from source_planetscale.shape import hazard, shape_of
+from source_planetscale.vstream.lastpk import cells, copy_can_resume, mismatch
+from source_planetscale.vstream.position import Position
+from source_planetscale.vstream.wire import vstream_pb2 as wire
+
+if TYPE_CHECKING:
+    from source_planetscale.state import Cursor
+    from source_planetscale.table import Column, Table
+
+
+class ProtocolError(Exception):
+    """The server sent what no Vitess sends; reading on could lose rows."""
+
+
+class ShapeHazard(Exception):  # noqa: N818 - a finding about the table, handled by a policy
+    """Row events were decoded with another shape than they were written with; says how they differ."""
+
+
+class IncompleteRow(Exception):  # noqa: N818 - a finding about the server's settings
+    """A row image lacks values that a full image has; says which setting causes it."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowFields:
+    """How the rows of a run are laid out; one object per description that the server sent.
+
+    Attributes:
+        columns: The columns in the order of the values.
+        enum_labels_on_wire: False if ENUM and SET travel as numbers in catch-up.
+    """
+
+    columns: tuple[Column, ...]
+    enum_labels_on_wire: bool
+
+
+@dataclass(slots=True)
+class RowRun:
+    """Consecutive changes of one kind.
+
+    Attributes:
+        fields: The layout of the rows.
+        rows: Images in order: as they are after the change, or as they were if deleted.
+        deleted: Whether the rows were deleted.
+        copied: Whether they come from the copy's snapshot and are spelled as MySQL's text protocol does.
+        timestamp: When they were changed, in seconds since the epoch; 0 for copied rows.
+        position: The position that holds the changes, or the last known one before it.
+    """
+
+    fields: RowFields
+    rows: list[wire.Row]
+    deleted: bool
+    copied: bool
+    timestamp: int
+    position: str
+
+
+class ShardReader:
+    """Reads one shard of one table from a cursor up to a stop position.
+
+    Attributes:
+        cursor: Where to go on; never ahead of the rows that `feed` has returned.
+        done: Everything up to the stop position has been returned.
+        journal: The reshard that ended this shard, or None.
+        rows_removed: Statements such as TRUNCATE that removed rows without row events, oldest first.
+        progress: Grows with every response that brings the reading forward; heartbeats do not, nor does
+            what vtgate sends again and again while it retries by itself.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        cursor: Cursor,
+        stop: Position,
+        *,
+        track_changes: bool = False,
+        full_images: bool = True,
+    ) -> None:
+        """Prepares the reading.
+
+        Args:
+            table: The table as it is today.
+            cursor: Where to start; its last primary key must fit the table (`lastpk.mismatch`).
+            stop: The position that the shard had when the sync began.
+            track_changes: Return each transaction as runs of its own, deleted rows among them; otherwise
+                runs are as long as possible and deletes are left out.
+            full_images: False if the server is known to log reduced row images.
+        """
+        self.cursor = cursor if cursor.shape else replace(cursor, shape=shape_of(table.columns))
+        self.journal: wire.Journal | None = None
+        self.rows_removed: list[str] = []
+        self.progress = 0
+        self._table = table
+        self._stop = stop
+        self._track_changes = track_changes
+        self._full_images = full_images
+        self._resumable = copy_can_resume(table)
+        self._key_indexes: tuple[int, ...] = ()
+        self.reopen()
+
+    @property
+    def done(self) -> bool:
+        """Whether the copy is finished and the stop position is reached."""
+        return not self._copying and Position.parse(self.cursor.position).contains(self._stop)
+
+    @property
+    def copying(self) -> bool:
+        """Whether the copy of this shard has still to be finished."""
+        return self._copying
+
+    def reopen(self) -> None:
+        """Forgets what belonged to a broken connection; reading goes on from `cursor`."""
+        self._copying = self.cursor.copying
+        self._fields: RowFields | None = None
+        self._vgtid: wire.ShardGtid | None = None
+        self._copied_to = ""
+        self._schema_changed = False
+        self._begins = 0
+
+    def feed(self, response: wire.VStreamResponse) -> list[RowRun]:
+        """Takes one response.
+
+        Args:
+            response: The next response of the stream that `cursor` opened.
+
+        Returns:
+            The changes in it, in order. `cursor`, `done` and `journal` are brought up to date.
+
+        Raises:
+            ProtocolError: The response makes no sense; the cursor has not moved.
+            ShapeHazard: The rows would stand under wrong columns; the cursor has not moved.
+            IncompleteRow: A row lacks values; the cursor has not moved.
+        """
+        runs: list[RowRun] = []
+        run: RowRun | None = None
+        unplaced = 0
+        safe: wire.ShardGtid | None = None
+        copy_completed = False
+        for event in response.events:
+            kind = event.type
+            if kind == wire.ROW:
+                timestamp = event.timestamp
+                if run is None or (timestamp != run.timestamp and self._splits(run, timestamp)):
+                    run = self._new_run(runs, timestamp, deleted=False)
+                if run.copied:
+                    for change in event.row_event.row_changes:
+                        run.rows.append(change.after)
+                else:
+                    run = self._take_changes(event.row_event, runs, run, timestamp)
+            elif kind == wire.BEGIN:
+                self._begins += 1
+            elif kind == wire.VGTID:
+                self._take_vgtid(event.vgtid)
+                if self._track_changes:
+                    for placed in runs[unplaced:]:
+                        placed.position = self._position
+                    unplaced = len(runs)
+                    run = None
+            elif kind in _TRANSACTION_ENDS:
+                safe = self._vgtid
+                if kind == wire.DDL:
+                    self._take_ddl(event.statement)
+            elif kind == wire.FIELD:
+                self._take_fields(event.field_event)
+                run = None
+            elif kind == wire.COPY_COMPLETED:
+                copy_completed = True
+            elif kind == wire.JOURNAL and event.journal.migration_type == wire.SHARDS:
+                self.journal = event.journal
+                break
+            elif kind in _STATEMENTS:
+                self._refuse_statement(event)
+        # A transaction that vtgate begins anew, as it does for ever with a row beyond its message limit,
+        # sends its first rows again.
+        if runs and self._begins <= 1:
+            self.progress += 1
+        self._advance(safe, copy_completed=copy_completed)
+        return [taken for taken in runs if taken.rows]
+
+    def _splits(self, run: RowRun, timestamp: int) -> bool:
+        return self._track_changes or run.copied or timestamp == 0
+
+    def _new_run(self, runs: list[RowRun], timestamp: int, *, deleted: bool) -> RowRun:
+        if self._fields is None:
+            raise ProtocolError("rows arrived before the description of their columns")
+        # Only the copy's own rows carry no time (seen on Vitess 24).
+        run = RowRun(self._fields, [], deleted, timestamp == 0, timestamp, self._position)
+        runs.append(run)
+        return run
+
+    def _take_changes(self, event: wire.RowEvent, runs: list[RowRun], run: RowRun, timestamp: int) -> RowRun:
+        for change in event.row_changes:
+            self._refuse_incomplete(change)
+            before, after = change.before, change.after
+            if not after.lengths:
+                self._refuse_ambiguous(before)
+            if not self._track_changes:
+                if after.lengths:
+                    run.rows.append(after)
+                continue
+            gone = before.lengths and (not after.lengths or self._key(before) != self._key(after))
+            if gone:
+                run = run if run.deleted else self._new_run(runs, timestamp, deleted=True)
+                run.rows.append(before)
+            if after.lengths:
+                run = self._new_run(runs, timestamp, deleted=False) if run.deleted else run
+                run.rows.append(after)
+        return run
+
+    def _key(self, row: wire.Row) -> list[bytes | None]:
+        values = cells(row)
+        return [values[index] for index in self._key_indexes]
+
+    def _refuse_incomplete(self, change: wire.RowChange) -> None:
+        if change.HasField("json_partial_values") and any(change.json_partial_values.cols):
+            raise IncompleteRow("binlog_row_value_options is PARTIAL_JSON")
+        if change.HasField("data_columns"):
+            bits = int.from_bytes(change.data_columns.cols, "little")
+            if bits != (1 << change.data_columns.count) - 1:
+                raise IncompleteRow("binlog_row_image is not FULL")
+
+    def _refuse_ambiguous(self, before: wire.Row) -> None:
+        # A reduced image whose logged columns all become NULL comes without its after-image and looks like
+        # a delete of a row that has nothing but its key (seen on Vitess 24).
+        lengths = before.lengths
+        others = [index for index in range(len(lengths)) if index not in self._key_indexes]
+        if not others or any(lengths[index] >= 0 for index in others):
+            return
+        columns = self._fields.columns if self._fields else ()
+        if not self._full_images or not all(columns[index].nullable for index in others):
+            raise IncompleteRow("binlog_row_image is not FULL")
+
+    def _take_fields(self, event: wire.FieldEvent) -> None:
+        columns = columns_of(event.fields, self._table.columns)
+        if any(column.name.startswith("@") for column in columns):
+            raise ShapeHazard("the server no longer knows the columns of earlier changes")
+        shape, known = shape_of(columns), self.cursor.shape or ()
+        # Events from before a harmless change come with the columns that the table had then.
+        difference = hazard(known, shape) and hazard(shape, shape_of(self._table.columns))
+        if difference and not self._schema_changed:
+            raise ShapeHazard(difference)
+        self._fields = RowFields(columns, event.enum_set_string_values)
+        names = [column.name for column in columns]
+        self._key_indexes = tuple(names.index(key) for key in self._table.primary_key if key in names)
+        self.cursor = replace(self.cursor, shape=shape)
+
+    def _take_ddl(self, statement: str) -> None:
+        words = statement.lower().split(None, 2)
+        if not words:
+            return
+        self._schema_changed = True
+        # Until the next description of the columns the shape is not known.
+        self.cursor = replace(self.cursor, shape=None)
+        if words[0] in ("truncate", "drop"):
+            self.rows_removed.append(words[0].upper())
+
+    def _refuse_statement(self, event: wire.VEvent) -> None:
+        if not event.dml or self._table.name.lower() in event.dml.lower():
+            raise IncompleteRow("binlog_format is not ROW")
+
+    @property
+    def _position(self) -> str:
+        return self._vgtid.gtid if self._vgtid is not None else self.cursor.position
+
+    def _take_vgtid(self, vgtid: wire.VGtid) -> None:
+        for entry in vgtid.shard_gtids:
+            if entry.shard == self.cursor.shard:
+                if entry.gtid != self._position or entry.table_p_ks:
+                    self.progress += 1
+                self._begins = 0
+                self._vgtid = entry
+                return
+        raise ProtocolError("the position of the shard is missing from the stream's VGTID")
+
+    def _advance(self, safe: wire.ShardGtid | None, *, copy_completed: bool) -> None:
+        if safe is not None:
+            self._move_to(safe)
+        if copy_completed and self._copying:
+            position = self._copied_to or self.cursor.position
+            if not position:
+                raise ProtocolError("the copy ended without a position")
+            self._copying = False
+            self.cursor = replace(self.cursor, position=position, last_pk=None)
+
+    def _move_to(self, vgtid: wire.ShardGtid) -> None:
+        if not self._copying:
+            self.cursor = replace(self.cursor, position=vgtid.gtid)
+            return
+        for entry in vgtid.table_p_ks:
+            if entry.table_name == self._table.name:
+                if self._resumable and mismatch(entry.lastpk, self._table) is None:
+                    last_pk = entry.lastpk.SerializeToString(deterministic=True)
+                    self.cursor = replace(self.cursor, position=vgtid.gtid, last_pk=last_pk)
+                return
+        # A position without a last key is the snapshot's, before its first or after its last row: taken as
+        # a cursor it would say that the copy is finished.
+        self._copied_to = vgtid.gtid
+
+
+_TRANSACTION_ENDS = frozenset({wire.COMMIT, wire.DDL, wire.OTHER})
+_STATEMENTS = frozenset({wire.INSERT, wire.REPLACE, wire.UPDATE, wire.DELETE})
