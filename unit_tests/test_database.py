@@ -132,7 +132,8 @@ def test_tables_and_columns_stand_in_order() -> None:
 
 
 def test_a_composite_key_keeps_the_order_of_the_key() -> None:
-    found = table([("a", "PRI"), ("b", "PRI")], [("PRIMARY", 1, "b"), ("PRIMARY", 2, "a"), ("z", 1, "a")])
+    twin = [("AA", 1, "a"), ("AA", 2, "b")]
+    found = table([("a", "PRI"), ("b", "PRI")], [*twin, ("PRIMARY", 1, "b"), ("PRIMARY", 2, "a")])
     assert (found.primary_key, found.has_primary_index) == (("b", "a"), True)
 
 
@@ -298,9 +299,18 @@ def test_a_database_that_is_down_is_a_transient_error(serve: Any) -> None:
     assert caught.value.failure_type is FailureType.transient_error
 
 
-def test_a_missing_permission_is_told_without_asking_further_shards(serve: Any) -> None:
-    server = serve({**SCHEMA, "information_schema.tables": DENIED})
-    with pytest.raises(AirbyteTracedException, match="may not read database 'shop'"):
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (DENIED, "may not read database 'shop'"),
+        (pymysql.OperationalError(2013, "Lost connection to MySQL server"), "failed or was lost"),
+    ],
+)
+def test_what_no_other_shard_can_mend_is_told_without_asking_them(
+    serve: Any, error: Exception, sentence: str
+) -> None:
+    server = serve({**SCHEMA, "information_schema.tables": error})
+    with pytest.raises(AirbyteTracedException, match=sentence):
         Database(CONFIG).tables()
     assert server.targets("information_schema.tables") == ["shop:-80@primary"]
 
