@@ -91,16 +91,18 @@ class RowFormatter:
             A line per row, `\n` at its end.
 
         Raises:
-            ValueError: A row has another number of values than there are columns.
+            ValueError: A row has another number of values than there are columns, or other bytes than
+                its lengths say; values must not slip into neighbouring columns.
         """
+        width = len(self._encoders)
         lengths: list[int] = []
         values: list[bytes] = []
         for row in rows:
             # A slice of a repeated field is read in one go, an iteration item by item.
             lengths += row.lengths[:]
             values.append(row.values)
-        if len(lengths) != len(self._encoders) * len(values):
-            raise ValueError("A row and its table have different numbers of columns.")
+            if len(lengths) != width * len(values):
+                raise ValueError("A row and its table have different numbers of columns.")
         if not values:
             return []
         columns, changes = self._encode(_cells(lengths, values), lengths)
@@ -148,8 +150,11 @@ def _cells(lengths: list[int], values: list[bytes]) -> list[bytes]:
     """Cuts rows into cells; a NULL, of length -1, becomes an empty cell."""
     if -1 in lengths:
         lengths = [max(length, 0) for length in lengths]
+    joined = b"".join(values)
+    if sum(lengths) != len(joined):
+        raise ValueError("The lengths of a row's values do not add up to its bytes.")
     # Reading a stream of known lengths is the cheapest way to cut bytes.
-    return list(map(BytesIO(b"".join(values)).read, lengths))
+    return list(map(BytesIO(joined).read, lengths))
 
 
 def _encode_column(encoder: Encoder, cells: list[bytes], lengths: list[int]) -> tuple[Encoded, list[int]]:

@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airbyte_cdk.entrypoint import AirbyteEntrypoint
+from airbyte_cdk.models import AirbyteMessage, AirbyteMessageSerializer, Type
+from hypothesis import given
+from hypothesis import strategies as st
+
+from source_planetscale.columns.families import FAMILIES, UNKNOWN
+from source_planetscale.records import Phase, RecordBatch, RowFormatter
+from source_planetscale.table import Column
+from source_planetscale.vstream.wire import vstream_pb2 as wire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from decimal import Decimal
+
+EMITTED_AT = 1700000000123
+
+
+def row(*cells: bytes | None) -> wire.Row:
+    return wire.Row(
+        lengths=[-1 if cell is None else len(cell) for cell in cells],
+        values=b"".join(cell for cell in cells if cell is not None),
+    )
+
+
+def formatter(
+    columns: Sequence[Column],
+    phase: Phase = Phase.COPY,
+    *,
+    stream: str = "t",
+    namespace: str = "ks",
+    enum_labels_on_wire: bool = True,
+) -> RowFormatter:
+    return RowFormatter(
+        columns,
+        stream=stream,
+        namespace=namespace,
+        phase=phase,
+        enum_labels_on_wire=enum_labels_on_wire,
+        tinyint1_as_boolean=True,
+    )
+
+
+def records(
+    columns: Sequence[Column], rows: Sequence[wire.Row], phase: Phase = Phase.COPY
+) -> list[dict[str, Any]]:
+    lines = formatter(columns, phase).lines(rows, None, EMITTED_AT)
+    return [json.loads(line)["record"] for line in lines]
+
+
+TEXT = Column("v", "varchar(20)", "utf8mb4")
+ID = Column("id", "bigint", nullable=False)
+
+
+def test_a_line_is_a_record_message_of_the_protocol() -> None:
+    (line,) = formatter([ID, TEXT]).lines([row(b"1", b"one")], None, EMITTED_AT)
+    assert line == (
+        b'{"type":"RECORD","record":{"stream":"t","namespace":"ks","data":{"id":1,"v":"one"},'
+        b'"emitted_at":1700000000123}}\n'
+    )
+
+
+def test_there_is_a_line_for_each_row_in_order() -> None:
+    rows = [row(b"%d" % number, b"x") for number in range(100)]
+    assert [record["data"]["id"] for record in records([ID, TEXT], rows)] == list(range(100))
+
+
+def test_no_rows_give_no_lines() -> None:
+    assert formatter([ID]).lines([], None, EMITTED_AT) == []
+
+
+def test_rows_may_come_from_an_iterator() -> None:
+    lines = formatter([ID]).lines(iter([row(b"1"), row(b"2")]), iter([b"", b""]), EMITTED_AT)
+    assert len(lines) == 2
+
+
+def test_null_is_null_in_every_column_and_no_change() -> None:
+    columns = [Column(f"c{i}", family.example.column_type) for i, family in enumerate(FAMILIES)]
+    examples = [family.example.copy for family in FAMILIES]
+    all_null, mixed = records(columns, [row(*[None] * len(columns)), row(*examples)])
+    assert set(all_null["data"].values()) == {None}
+    assert "meta" not in all_null
+    assert list(mixed["data"].values()) == [json.loads(family.example.json) for family in FAMILIES]
+
+
+def test_an_empty_text_is_not_null() -> None:
+    empty, null = records([ID, TEXT], [row(b"1", b""), row(b"2", None)])
+    assert empty["data"]["v"] == ""
+    assert null["data"]["v"] is None
+
+
+def test_a_value_without_form_is_nulled_with_a_change_entry() -> None:
+    columns = [ID, Column("d", "date"), Column('odd "name" 100%', "time")]
+    good, bad, null, other = records(
+        columns,
+        [
+            row(b"1", b"2024-01-02", b"01:02:03"),
+            row(b"2", b"0000-00-00", b"-01:00:00"),
+            row(b"3", None, None),
+            row(b"4", b"2024-01-03", b"24:00:00"),
+        ],
+    )
+    assert good["data"] == {"id": 1, "d": "2024-01-02", 'odd "name" 100%': "01:02:03"}
+    assert bad["data"] == {"id": 2, "d": None, 'odd "name" 100%': None}
+    assert bad["meta"] == {
+        "changes": [
+            {"field": "d", "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"},
+            {"field": 'odd "name" 100%', "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"},
+        ]
+    }
+    assert other["data"]["d"] == "2024-01-03"
+    assert [change["field"] for change in other["meta"]["changes"]] == ['odd "name" 100%']
+    assert "meta" not in good
+    assert "meta" not in null
+
+
+def test_a_bad_value_leaves_the_other_values_of_its_column_alone() -> None:
+    days = [b"2024-01-%02d" % day for day in range(1, 29)]
+    values = [*days[:9], b"0000-00-00", *days[9:20], b"0000-00-00", b"2024-02-31", *days[20:]]
+    emitted = [record["data"]["d"] for record in records([Column("d", "date")], [row(v) for v in values])]
+    assert [day for day in emitted if day] == [day.decode() for day in days]
+    assert emitted.count(None) == 3
+
+
+def test_tails_stand_at_the_end_of_the_data() -> None:
+    columns = [ID, Column("d", "date")]
+    lines = formatter(columns).lines(
+        [row(b"1", b"2024-01-02"), row(b"2", b"0000-00-00")],
+        [b',"_ab_cdc_cursor":7,"x":"100%"', b',"_ab_cdc_cursor":8'],
+        EMITTED_AT,
+    )
+    first, second = (json.loads(line)["record"] for line in lines)
+    assert list(first["data"].items())[2:] == [("_ab_cdc_cursor", 7), ("x", "100%")]
+    assert second["data"] == {"id": 2, "d": None, "_ab_cdc_cursor": 8}
+    assert list(second) == ["stream", "namespace", "data", "meta", "emitted_at"]
+
+
+def test_fewer_tails_than_rows_are_an_error_and_no_lost_row() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        formatter([ID]).lines([row(b"1"), row(b"2")], [b""], EMITTED_AT)
+
+
+def test_a_row_with_another_number_of_values_is_an_error() -> None:
+    with pytest.raises(ValueError, match="different numbers of columns"):
+        formatter([ID, TEXT]).lines([row(b"1", b"x"), row(b"2")], None, EMITTED_AT)
+
+
+def test_rows_whose_surplus_and_lack_of_values_add_up_are_an_error_too() -> None:
+    with pytest.raises(ValueError, match="different numbers of columns"):
+        formatter([ID, TEXT]).lines([row(b"1", b"x", b"y"), row(b"2")], None, EMITTED_AT)
+
+
+def test_a_row_whose_bytes_do_not_match_its_lengths_is_an_error() -> None:
+    with pytest.raises(ValueError, match="lengths"):
+        formatter([ID]).lines([wire.Row(lengths=[1], values=b"12")], None, EMITTED_AT)
+    with pytest.raises(ValueError, match="lengths"):
+        formatter([ID]).lines([wire.Row(lengths=[3], values=b"12")], None, EMITTED_AT)
+
+
+def test_names_are_escaped() -> None:
+    column = Column('a "b" \\ % %b é\n', "int")
+    (line,) = formatter([column], stream='t"%s', namespace="k%b").lines([row(b"1")], None, EMITTED_AT)
+    record = json.loads(line)["record"]
+    assert (record["stream"], record["namespace"]) == ('t"%s', "k%b")
+    assert record["data"] == {'a "b" \\ % %b é\n': 1}
+
+
+def test_a_row_of_500_columns_and_a_large_value() -> None:
+    columns = [TEXT if i % 2 else Column(f"c{i}", "int") for i in range(500)]
+    columns = [Column(f"c{i}", column.column_type, column.charset) for i, column in enumerate(columns)]
+    cells = [b"x" * 1_000_000 if i == 1 else b"7" for i in range(500)]
+    (record,) = records(columns, [row(*cells)])
+    assert len(record["data"]) == 500
+    assert len(record["data"]["c1"]) == 1_000_000
+
+
+@given(st.lists(st.text(), min_size=1, max_size=8))
+def test_any_text_comes_back_from_its_line(texts: list[str]) -> None:
+    lines = formatter([TEXT]).lines([row(text.encode()) for text in texts], None, EMITTED_AT)
+    assert [json.loads(line)["record"]["data"]["v"] for line in lines] == texts
+    for line in lines:
+        assert line.endswith(b"\n")
+        assert line.count(b"\n") == 1
+        assert b"\r" not in line
+
+
+@given(st.lists(st.integers(-(2**63), 2**64 - 1), min_size=1, max_size=8), st.integers(0, 5))
+def test_integers_are_exact(numbers: list[int], zeros: int) -> None:
+    columns = [Column("n", "bigint")]
+    padded = [b"%b%d" % (b"0" * zeros if number >= 0 else b"", number) for number in numbers]
+    emitted = [record["data"]["n"] for record in records(columns, [row(text) for text in padded])]
+    assert emitted == numbers
+
+
+@given(
+    st.lists(
+        st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**35), max_value=10**35, places=30),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_decimals_are_exact(numbers: list[Decimal]) -> None:
+    texts = [format(number, "f") for number in numbers]
+    lines = formatter([Column("n", "decimal(65,30)")]).lines(
+        [row(text.encode()) for text in texts], None, EMITTED_AT
+    )
+    emitted = [json.loads(line, parse_float=str)["record"]["data"]["n"] for line in lines]
+    assert emitted == texts
+
+
+COLUMN_TYPES = sorted({family.example.column_type for family in (*FAMILIES, UNKNOWN)})
+COLUMNS = st.builds(
+    Column,
+    name=st.just("c"),
+    column_type=st.sampled_from([*COLUMN_TYPES, "double", "timestamp(3)", "float(7,3)", "datetime"]),
+    charset=st.sampled_from(["", "utf8mb4", "latin1", "utf16", "sjis", "ascii"]),
+)
+# Bytes of every kind, and the characters that numbers and dates are made of.
+VALUES = (
+    st.none() | st.binary(max_size=30) | st.text("0123456789-+:.,eE \n\"\\'", max_size=26).map(str.encode)
+)
+
+
+@given(COLUMNS, st.lists(VALUES, min_size=1, max_size=6), st.sampled_from(Phase), st.booleans())
+def test_any_bytes_in_any_column_give_one_valid_line_each(
+    column: Column, values: list[bytes | None], phase: Phase, labels: bool
+) -> None:
+    columns = [ID, column]
+    compiled = formatter(columns, phase, enum_labels_on_wire=labels)
+    lines = compiled.lines([row(b"1", value) for value in values], None, EMITTED_AT)
+    assert len(lines) == len(values)
+    for line, value in zip(lines, values, strict=True):
+        record = json.loads(line.decode(), parse_constant=pytest.fail)["record"]
+        assert set(record["data"]) == {"id", "c"}
+        assert line.count(b"\n") == 1
+        assert b"\r" not in line
+        was_nulled = value is not None and record["data"]["c"] is None
+        assert ("meta" in record) is was_nulled
+
+
+@given(COLUMNS, st.lists(VALUES, min_size=1, max_size=6), st.sampled_from(Phase))
+def test_a_batch_gives_the_lines_of_its_rows_one_by_one(
+    column: Column, values: list[bytes | None], phase: Phase
+) -> None:
+    compiled = formatter([ID, column], phase)
+    rows = [row(b"1", value) for value in values]
+    one_by_one = [line for single in rows for line in compiled.lines([single], None, EMITTED_AT)]
+    assert compiled.lines(rows, None, EMITTED_AT) == one_by_one
+
+
+def batch(lines: Sequence[bytes]) -> RecordBatch:
+    return RecordBatch(lines, stream="t", namespace="ks", emitted_at_ms=EMITTED_AT)
+
+
+def test_a_batch_passes_for_a_record_message_of_its_stream() -> None:
+    message = batch([b"{}\n", b"{}\n"])
+    assert isinstance(message, AirbyteMessage)
+    assert message.type is Type.RECORD
+    assert message.record is not None
+    assert (message.record.stream, message.record.namespace) == ("t", "ks")
+    assert message.count == 2
+    counts: defaultdict[Any, float] = defaultdict(float)
+    assert AirbyteEntrypoint.handle_record_counts(message, counts) is message
+
+
+def test_plain_messages_equal_the_lines() -> None:
+    columns = [Column(f"c{i}", family.example.column_type) for i, family in enumerate(FAMILIES)]
+    rows = [
+        row(*[family.example.copy for family in FAMILIES]),
+        row(*[None] * len(FAMILIES)),
+        row(*[b"\xff"] * len(FAMILIES)),
+    ]
+    lines = formatter(columns).lines(rows, None, EMITTED_AT)
+    messages = batch(lines).messages()
+    assert [_plain(message) for message in messages] == [json.loads(line)["record"] for line in lines]
+
+
+def _plain(message: AirbyteMessage) -> dict[str, Any]:
+    assert message.type is Type.RECORD
+    assert message.record is not None
+    fields = asdict(message.record)
+    del fields["file_reference"]
+    if fields["meta"] is None:
+        del fields["meta"]
+    else:
+        for change in fields["meta"]["changes"]:
+            change.update(change=change["change"].value, reason=change["reason"].value)
+    return fields
+
+
+def test_plain_messages_can_be_serialized_by_the_cdk() -> None:
+    lines = formatter([Column("d", "date")]).lines([row(b"0000-00-00")], None, EMITTED_AT)
+    (message,) = batch(lines).messages()
+    assert AirbyteMessageSerializer.dump(message)["record"]["meta"] == {
+        "changes": [{"field": "d", "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}]
+    }
