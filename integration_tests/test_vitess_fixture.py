@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from integration_tests.vitess.cluster import shard_names
 from integration_tests.vitess.processes import Processes, alive, wait_until
+from integration_tests.vitess.topology import shard_names
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:

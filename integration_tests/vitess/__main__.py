@@ -17,6 +17,7 @@ SAMPLE_ROWS = 1000
 
 def main() -> int:
     """Runs one command and returns its exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     arguments = parse_arguments()
     try:
         if arguments.command == "install":
@@ -54,7 +55,6 @@ def parse_keyspaces(text: str) -> dict[str, int]:
 
 def run_until_interrupted(keyspaces: dict[str, int], *, sample: bool) -> None:
     """Keeps a cluster in the foreground."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with VitessCluster.start(keyspaces) as cluster:
         if sample:
             for keyspace in keyspaces:

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import urllib.request
 from contextlib import closing, suppress
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -24,10 +23,12 @@ from integration_tests.vitess.processes import (
     ClusterError,
     Processes,
     accepts,
+    alive,
     command_line,
     free_ports,
     wait_until,
 )
+from integration_tests.vitess.topology import CELL, shard_names, vttest_topology
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from integration_tests.vitess.install import Installation
 
-CELL = "test"
 START_SECONDS = 120.0
 SCHEMA_SECONDS = 60.0
 
@@ -88,6 +88,7 @@ class VitessCluster:
         self._installation = installation
         self._topology = topology
         self._vtcombo_flags = vtcombo_flags
+        self._vttestserver = 0
         self._vtcombo = 0
         self._mysqld_command: list[str] = []
         self._processes = Processes(
@@ -349,7 +350,7 @@ class VitessCluster:
             shutil.chown(path, self._data.owner())
 
     def _start_mysqld(self) -> None:
-        self._processes.start(
+        self._vttestserver = self._processes.start(
             [
                 self._installation.command("vttestserver"),
                 "--mysql-only",
@@ -365,6 +366,8 @@ class VitessCluster:
         return pymysql.connect(unix_socket=self._socket, user="vt_dba", autocommit=True)
 
     def _has_every_database(self) -> bool:
+        if not alive(self._vttestserver):
+            raise ClusterError("vttestserver ended by itself.")
         if not accepts(self._socket):
             # PyMySQL leaves its own socket open where nobody listens, which is a warning.
             return False
@@ -374,6 +377,8 @@ class VitessCluster:
         return False
 
     def _serves_every_shard(self) -> bool:
+        if not alive(self._vtcombo):
+            raise ClusterError("vtcombo ended by itself.")
         with suppress(pymysql.MySQLError):
             for keyspace in self.keyspaces:
                 for shard in self.shards(keyspace):
@@ -386,22 +391,3 @@ class VitessCluster:
         with urllib.request.urlopen(address) as answer:
             tables = json.load(answer)["keyspaces"][keyspace].get("tables", {})
         return [column["name"] for column in tables.get(table, {}).get("columns", [])]
-
-
-def shard_names(count: int) -> list[str]:
-    """Names `count` shards that share the key range evenly, as Vitess does: `-80`, `80-`."""
-    if count == 1:
-        return ["0"]
-    bounds = ["", *(f"{256 * number // count:02x}" for number in range(1, count)), ""]
-    return [f"{low}-{high}" for low, high in pairwise(bounds)]
-
-
-def vttest_topology(keyspaces: Mapping[str, int], replicas: int, rdonlys: int) -> str:
-    """Describes the cluster in the text form of Vitess's `vttest.VTTestTopology` message."""
-    described = []
-    for keyspace, count in keyspaces.items():
-        shards = " ".join(f'shards:{{name:"{name}"}}' for name in shard_names(count))
-        # Vitess counts the primary as a replica.
-        tablets = f"replica_count:{replicas + 1} rdonly_count:{rdonlys}"
-        described.append(f'keyspaces:{{name:"{keyspace}" {shards} {tablets}}}')
-    return " ".join([*described, f'cells:"{CELL}"'])

@@ -78,6 +78,9 @@ def install() -> Installation:
     root = cache / f"vitess-{VERSION}-{recipe_hash()}"
     with locked(cache / f"{root.name}.lock"):
         if not root.exists():
+            # What a killed installation left; the lock says that none is at work.
+            for leftover in cache.glob(f"{root.name}-*"):
+                shutil.rmtree(leftover)
             make(root)
     return Installation(root)
 
@@ -124,7 +127,7 @@ def make(root: Path) -> None:
     """Makes an installation beside its place and moves it there when it is complete."""
     require_command("go", f"to build Vitess: {GO}")
     progress(f"installing Vitess {VERSION} and MySQL into {root}, once; this takes some minutes")
-    with tempfile.TemporaryDirectory(prefix=f"{root.name}.", dir=root.parent) as temporary:
+    with tempfile.TemporaryDirectory(prefix=f"{root.name}-", dir=root.parent) as temporary:
         unfinished = Path(temporary) / "root"
         (unfinished / "mysql").mkdir(parents=True)
         install_mysql(unfinished / "mysql")
@@ -139,7 +142,7 @@ def build_vitess(root: Path) -> None:
     run(["go", "version"], f"Vitess is built with {GO}", cwd=TOOLS)
     progress("building vtcombo, vttestserver, mysqlctl and vtctldclient")
     run(
-        ["go", "build", "-trimpath", "-o", f"{root / 'bin'}/", "tool"],
+        ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", f"{root / 'bin'}/", "tool"],
         "Vitess cannot be built",
         cwd=TOOLS,
     )
