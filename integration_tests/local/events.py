@@ -1,0 +1,146 @@
+"""A table's FIELD and ROW events as one stream sends them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import grpc
+
+from integration_tests.local.errors import StreamError
+from integration_tests.local.values import from_binlog
+from source_planetscale.vstream.wire import vstream_pb2 as wire
+
+if TYPE_CHECKING:
+    from integration_tests.local.filters import TableFilter
+    from integration_tests.local.schema import Table
+    from integration_tests.local.storage import Cells, Change, Shard
+
+# What MySQL's binlog sets on the row events of an ordinary statement.
+BINLOG_ROW_FLAGS = 17
+
+# Types that a row event's bytes can be read as, one for another; a type outside of all groups is its own.
+_INTERCHANGEABLE = (
+    (wire.INT8, wire.UINT8, wire.INT16, wire.UINT16, wire.INT24, wire.UINT24)
+    + (wire.INT32, wire.UINT32, wire.INT64, wire.UINT64),
+    (wire.FLOAT32, wire.FLOAT64),
+    (wire.TEXT, wire.BLOB, wire.VARCHAR, wire.VARBINARY, wire.CHAR, wire.BINARY),
+)
+
+
+def row_of(cells: Iterable[bytes | None]) -> wire.Row:
+    """Cells as VStream packs them."""
+    cells = list(cells)
+    return wire.Row(
+        lengths=[-1 if cell is None else len(cell) for cell in cells],
+        values=b"".join([cell for cell in cells if cell]),
+    )
+
+
+def _readable_as(event_type: int, schema_type: int) -> bool:
+    return event_type == schema_type or any(
+        event_type in group and schema_type in group for group in _INTERCHANGEABLE
+    )
+
+
+class TablePlan:
+    """How one stream sends the rows of one table, until the table changes.
+
+    The binlog names no columns: its rows are read with the schema of today, by place and type, as a tablet
+    without schema tracking does it. A row from before a DDL may so come out under other names.
+    """
+
+    def __init__(
+        self, shard: Shard, table: Table, tables: TableFilter, event_types: Sequence[int], name: str
+    ) -> None:
+        """Plans rows that have these types.
+
+        Raises:
+            StreamError: The rows have more columns than the table, or a wanted column is not there.
+        """
+        self.event_types = tuple(event_types)
+        fields = table.fields(shard.database)
+        if len(event_types) > len(fields):
+            have, want = list(event_types), [field.type for field in fields]
+            text = f"cannot determine table columns for {table.name}: event has {have}, schema has {want}"
+            raise StreamError(grpc.StatusCode.UNKNOWN, text)
+        fields = fields[: len(event_types)]
+        if not all(_readable_as(t, field.type) for t, field in zip(event_types, fields)):
+            fields = [
+                wire.Field(name=f"@{at}", type=kind, charset=field.charset)  # type: ignore[arg-type]  # plain integers
+                for at, (kind, field) in enumerate(zip(event_types, fields), 1)
+            ]
+        self._picked = tables.columns(table, [field.name for field in fields])
+        self._all = self._picked == list(range(len(fields)))
+        self.fields = [fields[at] for at in self._picked]
+        self._labelled = [
+            (at, column)
+            for at, (column, field) in enumerate(zip(table.columns, fields))
+            if column.labels and field.type in (wire.ENUM, wire.SET_TYPE)
+        ]
+        self.has_labels = bool(self._labelled)
+        self._name = name
+        self._shard = shard
+        self.field_sent = False
+
+    def field_event(self, *, in_copy: bool) -> wire.VEvent:
+        """The FIELD event; in the copy phase it always promises labels for ENUM and SET."""
+        self.field_sent = True
+        event = wire.FieldEvent(
+            table_name=self._name,
+            fields=self.fields,
+            keyspace=self._shard.keyspace,
+            shard=self._shard.name,
+            enum_set_string_values=in_copy or self.has_labels,
+        )
+        return self._event(wire.FIELD, field_event=event)
+
+    def _event(self, kind: wire.VEventType.ValueType, **content: object) -> wire.VEvent:
+        return wire.VEvent(
+            type=kind,
+            keyspace=self._shard.keyspace,
+            shard=self._shard.name,
+            **content,  # type: ignore[arg-type]  # field_event or row_event
+        )
+
+    def project(self, cells: Cells) -> Cells:
+        """The cells that the request asked for."""
+        return cells if self._all else tuple(cells[at] for at in self._picked)
+
+    def copied(self, cells: Cells) -> wire.VEvent:
+        """The ROW event of one row of the copy phase."""
+        change = wire.RowChange(after=row_of(self.project(cells)))
+        return self._event(wire.ROW, row_event=self._row_event([change], 0))
+
+    def changed(self, changes: Sequence[Change]) -> wire.VEvent:
+        """The ROW event of changes from the log."""
+        converted = []
+        for before, after in changes:
+            change = wire.RowChange()
+            if before is not None:
+                change.before.CopyFrom(row_of(self.project(self._with_labels(before))))
+            if after is not None:
+                change.after.CopyFrom(row_of(self.project(self._with_labels(after))))
+            converted.append(change)
+        return self._event(wire.ROW, row_event=self._row_event(converted, BINLOG_ROW_FLAGS))
+
+    def _row_event(self, changes: list[wire.RowChange], flags: int) -> wire.RowEvent:
+        return wire.RowEvent(
+            table_name=self._name,
+            row_changes=changes,
+            keyspace=self._shard.keyspace,
+            shard=self._shard.name,
+            flags=flags,
+        )
+
+    def _with_labels(self, cells: Cells) -> Cells:
+        if not self._labelled:
+            return cells
+        changed = list(cells)
+        for at, column in self._labelled:
+            cell = cells[at]
+            changed[at] = None if cell is None else from_binlog(column, cell)
+        return tuple(changed)
+
+
+PlanFactory = Callable[[str, Sequence[int]], TablePlan]
