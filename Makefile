@@ -7,7 +7,7 @@ RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test demo local bench soak lint format unit integration vitess proto \
-	wheel lock docs qa clean
+	wheel audit sbom lock docs qa clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,12 @@ proto: setup ## Regenerate the wire messages from their .proto
 wheel: setup ## Build the wheel into dist/
 	@$(RUN) pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
+
+audit: ## Compare the locked requirements with known advisories (asks the network)
+	@tools/supply_chain.sh audit
+
+sbom: wheel ## Write dist/sbom.cdx.json, the software bill of materials
+	@tools/supply_chain.sh sbom
 
 lock: ## Resolve the dependencies anew: poetry.lock and the requirements files
 	@tools/lock.sh
