@@ -27,6 +27,8 @@ def main() -> int:
     except (MissingPrerequisiteError, ClusterError) as error:
         progress(str(error))
         return 1
+    except KeyboardInterrupt:
+        progress("stopped")
     return 0
 
 
@@ -60,10 +62,7 @@ def run_until_interrupted(keyspaces: dict[str, int], *, sample: bool) -> None:
             for keyspace in keyspaces:
                 create_sample(cluster, keyspace)
         print(how_to_connect(cluster), flush=True)
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            progress("stopping")
+        signal.pause()
 
 
 def create_sample(cluster: VitessCluster, keyspace: str) -> None:
