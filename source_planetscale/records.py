@@ -16,11 +16,12 @@ from airbyte_protocol_dataclasses.models import (  # type: ignore[import-untyped
     Reason,
 )
 
-from source_planetscale.columns import Encoded, Encoder, Phase, Wire, encode_each, encoder_of
+from source_planetscale.columns import Phase, Wire, complete, encode_each, encoder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from source_planetscale.columns import Encoded, Encoder
     from source_planetscale.table import Column
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 
@@ -107,12 +108,12 @@ class RowFormatter:
             return []
         columns, changes = self._encode(_cells(lengths, values), lengths)
         template = self._template(
-            [column.quoted for column in columns],
+            [quoted for _, quoted in columns],
             has_tails=tails is not None,
             has_meta=bool(changes),
             emitted_at_ms=emitted_at_ms,
         )
-        parts: list[Iterable[bytes]] = [column.texts for column in columns]
+        parts: list[Iterable[bytes]] = [texts for texts, _ in columns]
         if tails is not None:
             parts.append(tails)
         if changes:
@@ -125,12 +126,18 @@ class RowFormatter:
         has_nulls = -1 in lengths
         columns: list[Encoded] = []
         changes: dict[int, list[bytes]] = {}
-        for index, (encoder, name) in enumerate(zip(self._encoders, self._names, strict=True)):
-            column_lengths = lengths[index::width] if has_nulls else []
-            encoded, bad_rows = _encode_column(encoder, cells[index::width], column_lengths)
-            columns.append(encoded)
-            for row in bad_rows:
-                changes.setdefault(row, []).append(name)
+        for index, encoder in enumerate(self._encoders):
+            values = cells[index::width]
+            try:
+                if has_nulls and -1 in lengths[index::width]:
+                    columns.append(_encode_with_nulls(encoder, values, lengths[index::width]))
+                else:
+                    columns.append(encoder.encode(values))
+            except ValueError:
+                texts, bad_rows = _encode_what_can_be(encoder, values, lengths[index::width])
+                columns.append((texts, False))
+                for row in bad_rows:
+                    changes.setdefault(row, []).append(self._names[index])
         return columns, changes
 
     def _template(
@@ -157,30 +164,23 @@ def _cells(lengths: list[int], values: list[bytes]) -> list[bytes]:
     return list(map(BytesIO(joined).read, lengths))
 
 
-def _encode_column(encoder: Encoder, cells: list[bytes], lengths: list[int]) -> tuple[Encoded, list[int]]:
-    """Encodes one column.
+def _encode_with_nulls(encoder: Encoder, values: list[bytes], lengths: list[int]) -> Encoded:
+    present = _present(values, lengths)
+    texts = complete(encoder.encode(present)) if present else []
+    return _with_nulls(texts, lengths), False
 
-    Args:
-        encoder: The column's encoder.
-        cells: A cell per row.
-        lengths: Their lengths, -1 for NULL; may be empty if no cell is NULL.
 
-    Returns:
-        The texts, and the numbers of the rows whose value had to be nulled.
-    """
-    nulls = -1 in lengths
-    present = [cell for cell, n in zip(cells, lengths, strict=True) if n >= 0] if nulls else cells
-    if not present:
-        return Encoded([_NULL] * len(cells)), []
-    try:
-        encoded = encoder.encode(present)
-    except ValueError:
-        texts = _with_nulls(encode_each(encoder, present), lengths if nulls else [0] * len(cells))
-        bad_rows = [row for row, text in enumerate(texts) if text is None]
-        return Encoded([_NULL if text is None else text for text in texts]), bad_rows
-    if nulls:
-        encoded = Encoded(_with_nulls(encoded.complete(), lengths))
-    return encoded, []
+def _encode_what_can_be(
+    encoder: Encoder, values: list[bytes], lengths: list[int]
+) -> tuple[list[bytes], list[int]]:
+    """Encodes a column with values that have no right form; also gives the numbers of their rows."""
+    texts = _with_nulls(encode_each(encoder, _present(values, lengths)), lengths)
+    bad_rows = [row for row, text in enumerate(texts) if text is None]
+    return [_NULL if text is None else text for text in texts], bad_rows
+
+
+def _present(values: list[bytes], lengths: list[int]) -> list[bytes]:
+    return [value for value, length in zip(values, lengths, strict=True) if length >= 0]
 
 
 def _with_nulls(texts: list[_Text], lengths: list[int]) -> list[_Text]:
@@ -214,6 +214,18 @@ class RecordBatch(AirbyteMessage):
     def count(self) -> int:
         """The number of records."""
         return len(self.lines)
+
+    def joined(self, later: Iterable[RecordBatch]) -> RecordBatch:
+        """This batch with later ones of the same stream behind it, as one batch."""
+        lines = [*self.lines]
+        for batch in later:
+            lines += batch.lines
+        return RecordBatch(
+            lines,
+            stream=self.record.stream,
+            namespace=self.record.namespace,
+            emitted_at_ms=self.record.emitted_at,
+        )
 
     def messages(self) -> Iterator[AirbyteMessage]:
         """The same records as plain messages, for users of the source as a library.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from source_planetscale.columns.charsets import charset_of_collation
-from source_planetscale.columns.encoder import Encoded, Encoder, Phase, Wire, encode_each
+from source_planetscale.columns.encoder import Encoded, Encoder, Phase, Wire, complete, encode_each
 from source_planetscale.columns.families import family_of
 from source_planetscale.table import Column, Table
 
@@ -20,6 +20,7 @@ __all__ = [
     "Phase",
     "Wire",
     "columns_of",
+    "complete",
     "encode_each",
     "encoder_of",
     "json_schema",

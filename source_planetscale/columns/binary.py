@@ -24,7 +24,7 @@ class Binary(Encoder):
 
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
-        return Encoded([b2a_base64(value, newline=False) for value in values], quoted=True)
+        return [b2a_base64(value, newline=False) for value in values], True
 
 
 class Geometry(Encoder):
@@ -35,7 +35,7 @@ class Geometry(Encoder):
         if min(map(len, values)) <= _SRID_BYTES:
             raise ValueError("not a geometry")
         bodies = [value[_SRID_BYTES:] for value in values]
-        return Encoded([b2a_base64(body, newline=False) for body in bodies], quoted=True)
+        return [b2a_base64(body, newline=False) for body in bodies], True
 
 
 class Vector(Encoder):
@@ -43,7 +43,7 @@ class Vector(Encoder):
 
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
-        return Encoded([self._array(value) for value in values])
+        return [self._array(value) for value in values], False
 
     def _array(self, value: bytes) -> bytes:
         count, rest = divmod(len(value), _FLOAT_BYTES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import TypeAlias
 
 
 class Phase(Enum):
@@ -34,21 +34,16 @@ class Wire:
         return self.phase is Phase.COPY
 
 
-class Encoded(NamedTuple):
-    """A column of JSON texts, in UTF-8.
+# A column of JSON texts in UTF-8, one per value and in order, and whether each still needs a pair of
+# quotes around it, which a row template adds at no cost. A bare tuple, for it is made for every column
+# of every batch.
+Encoded: TypeAlias = "tuple[list[bytes], bool]"
 
-    Attributes:
-        texts: One per value, in order.
-        quoted: True when each text still needs a pair of quotes around it, which a row template adds
-            at no cost.
-    """
 
-    texts: list[bytes]
-    quoted: bool = False
-
-    def complete(self) -> list[bytes]:
-        """The texts with their quotes."""
-        return [b'"%b"' % text for text in self.texts] if self.quoted else self.texts
+def complete(encoded: Encoded) -> list[bytes]:
+    """The texts of an encoded column with their quotes."""
+    texts, quoted = encoded
+    return [b'"%b"' % text for text in texts] if quoted else texts
 
 
 class Encoder(ABC):
@@ -63,6 +58,9 @@ class Encoder(ABC):
 
         Args:
             values: At least one value, as on the wire.
+
+        Returns:
+            A text per value, and whether quotes are still to be put around each.
 
         Raises:
             ValueError: At least one of the values has no right form in JSON.
@@ -82,7 +80,7 @@ def encode_each(encoder: Encoder, values: list[bytes]) -> list[bytes | None]:
 
 def _halve(encoder: Encoder, values: list[bytes]) -> list[bytes | None]:
     try:
-        return list(encoder.encode(values).complete())
+        return list(complete(encoder.encode(values)))
     except ValueError:
         if len(values) == 1:
             return [None]

@@ -21,8 +21,8 @@ class Integer(Encoder):
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
         if _are_json_numbers(values, self._alphabet):
-            return Encoded(values)
-        return Encoded([self._rewrite(value) for value in values])
+            return values, False
+        return [self._rewrite(value) for value in values], False
 
     def _rewrite(self, value: bytes) -> bytes:
         number = self._number.fullmatch(value)
@@ -81,7 +81,7 @@ class Float(Encoder):
         # orjson writes infinities and NaN as null.
         if b"null" in texts:
             raise ValueError("not a finite number")
-        return Encoded(texts)
+        return texts, False
 
 
 class Boolean(Encoder):
@@ -92,9 +92,9 @@ class Boolean(Encoder):
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
         try:
-            return Encoded([self._known[value] for value in values])
+            return [self._known[value] for value in values], False
         except KeyError:
-            return Encoded([_TRUE if int(value) else _FALSE for value in values])
+            return [_TRUE if int(value) else _FALSE for value in values], False
 
 
 class BitFlag(Encoder):
@@ -105,6 +105,6 @@ class BitFlag(Encoder):
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
         try:
-            return Encoded([self._known[value] for value in values])
+            return [self._known[value] for value in values], False
         except KeyError as error:
             raise ValueError("not a single bit") from error

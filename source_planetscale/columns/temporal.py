@@ -20,7 +20,7 @@ class Date(Encoder):
         if len(lines) != 11 * len(values) - 1 or lines.translate(None, b"0123456789-\n"):
             raise ValueError("not a date")
         list(map(date.fromisoformat, lines.decode("ascii").split("\n")))
-        return Encoded(values, quoted=True)
+        return values, True
 
 
 class DateTime(Encoder):
@@ -49,7 +49,7 @@ class DateTime(Encoder):
         self._validate(lines, len(values))
         if self._offset:
             lines = lines.replace(b"\n", self._offset + b"\n")
-        return Encoded(lines[:-1].split(b"\n"), quoted=True)
+        return lines[:-1].split(b"\n"), True
 
     def _validate(self, lines: bytes, count: int) -> None:
         line = self._width + 1
@@ -74,4 +74,4 @@ class Time(Encoder):
         lines = b"\n".join(values) + b"\n"
         if self._times.fullmatch(lines) is None or lines.count(b"\n") != len(values):
             raise ValueError("not a time of day")
-        return Encoded(values, quoted=True)
+        return values, True

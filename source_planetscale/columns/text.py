@@ -33,9 +33,9 @@ class Text(Encoder):
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
         if self._stand_as_they_are(values):
-            return Encoded(values, quoted=True)
+            return values, True
         decode, dumps = self._charset.decode, orjson.dumps
-        return Encoded([dumps(decode(value)) for value in values])
+        return [dumps(decode(value)) for value in values], False
 
     def _stand_as_they_are(self, values: list[bytes]) -> bool:
         """Whether the bytes of each value are UTF-8 in which JSON escapes nothing.
@@ -65,7 +65,7 @@ class Ordinals(Encoder):
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
         label = self._set_text if self._is_set else self._enum_text
-        return Encoded([orjson.dumps(label(int(value or b"0"))) for value in values])
+        return [orjson.dumps(label(int(value or b"0"))) for value in values], False
 
     def _enum_text(self, index: int) -> str:
         # MySQL stores 0 for a value that was not a label when it was written; it reads as ''.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_planetscale.columns import Encoder, columns_of, encode_each
+from source_planetscale.columns import Encoder, columns_of, complete, encode_each
 from source_planetscale.columns.charsets import charset_named, charset_of_collation
 from source_planetscale.columns.text import text_encoder
 from source_planetscale.table import Column
@@ -62,7 +62,7 @@ CONVERSIONS = [
 @pytest.mark.parametrize(("name", "value", "text"), CONVERSIONS)
 def test_text_is_decoded_as_mysql_converts_it(name: str, value: bytes, text: str) -> None:
     assert charset_named(name).decode(value) == text
-    assert text_encoder(name).encode([value]).complete() == [orjson.dumps(text)]
+    assert complete(text_encoder(name).encode([value])) == [orjson.dumps(text)]
 
 
 def test_an_unknown_character_set_is_read_as_utf8() -> None:
@@ -109,7 +109,7 @@ def test_a_column_encodes_as_its_values_one_by_one(values: list[bytes], name: st
 
 def _alone(encoder: Encoder, value: bytes) -> bytes | None:
     try:
-        return encoder.encode([value]).complete()[0]
+        return complete(encoder.encode([value]))[0]
     except ValueError:
         return None
 
