@@ -50,9 +50,7 @@ class Certificates:
             .sign(ca_key, hashes.SHA256())
         )
         pem = serialization.Encoding.PEM
-        private = key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return cls(authority.public_bytes(pem), certificate.public_bytes(pem), private)
 
     def server_context(self) -> ssl.SSLContext:

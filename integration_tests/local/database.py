@@ -66,9 +66,7 @@ class LocalDatabase:
         self._faults = Faults()
         self._engine = Engine(self._storage, self._control)
         self.certificates = Certificates.make() if tls else None
-        self._mysql = MysqlDoor(
-            self._engine, self._users, port=mysql_port, certificates=self.certificates
-        )
+        self._mysql = MysqlDoor(self._engine, self._users, port=mysql_port, certificates=self.certificates)
         self._vstream = VStreamServer(
             self._storage,
             self._faults,

@@ -44,9 +44,7 @@ class TableWriter:
 
     def cells(self, values: Sequence[Kept]) -> Cells:
         """A row's image as the log keeps it."""
-        return tuple(
-            None if value is None else form(value) for form, value in zip(self._forms, values)
-        )
+        return tuple(None if value is None else form(value) for form, value in zip(self._forms, values))
 
     def shard_of(self, values: Sequence[Kept]) -> Shard:
         """The shard that a row belongs to."""

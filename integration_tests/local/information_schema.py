@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from integration_tests.local import rewrite
 from integration_tests.local.schema import BLOBS, CHARSETS, INTEGERS, TEXTS, Column, Table
 
 if TYPE_CHECKING:
@@ -15,16 +16,9 @@ if TYPE_CHECKING:
 _INTEGER_PRECISION = {"tinyint": 3, "smallint": 5, "mediumint": 7, "int": 10, "bigint": 19}
 _FLOAT_PRECISION = {"float": 12, "double": 22}
 
-_COLUMNS = """TABLE_CATALOG TABLE_SCHEMA TABLE_NAME COLUMN_NAME ORDINAL_POSITION COLUMN_DEFAULT IS_NULLABLE
-DATA_TYPE CHARACTER_MAXIMUM_LENGTH CHARACTER_OCTET_LENGTH NUMERIC_PRECISION NUMERIC_SCALE DATETIME_PRECISION
-CHARACTER_SET_NAME COLLATION_NAME COLUMN_TYPE COLUMN_KEY EXTRA PRIVILEGES COLUMN_COMMENT
-GENERATION_EXPRESSION SRS_ID""".split()
-_TABLES = """TABLE_CATALOG TABLE_SCHEMA TABLE_NAME TABLE_TYPE ENGINE VERSION ROW_FORMAT TABLE_ROWS
-AVG_ROW_LENGTH DATA_LENGTH MAX_DATA_LENGTH INDEX_LENGTH DATA_FREE AUTO_INCREMENT CREATE_TIME UPDATE_TIME
-CHECK_TIME TABLE_COLLATION CHECKSUM CREATE_OPTIONS TABLE_COMMENT""".split()
-_STATISTICS = """TABLE_CATALOG TABLE_SCHEMA TABLE_NAME NON_UNIQUE INDEX_SCHEMA INDEX_NAME SEQ_IN_INDEX
-COLUMN_NAME COLLATION CARDINALITY SUB_PART PACKED NULLABLE INDEX_TYPE COMMENT INDEX_COMMENT IS_VISIBLE
-EXPRESSION""".split()
+_COLUMNS = ["TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME", "ORDINAL_POSITION", "COLUMN_DEFAULT", "IS_NULLABLE", "DATA_TYPE", "CHARACTER_MAXIMUM_LENGTH", "CHARACTER_OCTET_LENGTH", "NUMERIC_PRECISION", "NUMERIC_SCALE", "DATETIME_PRECISION", "CHARACTER_SET_NAME", "COLLATION_NAME", "COLUMN_TYPE", "COLUMN_KEY", "EXTRA", "PRIVILEGES", "COLUMN_COMMENT", "GENERATION_EXPRESSION", "SRS_ID"]
+_TABLES = ["TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "TABLE_TYPE", "ENGINE", "VERSION", "ROW_FORMAT", "TABLE_ROWS", "AVG_ROW_LENGTH", "DATA_LENGTH", "MAX_DATA_LENGTH", "INDEX_LENGTH", "DATA_FREE", "AUTO_INCREMENT", "CREATE_TIME", "UPDATE_TIME", "CHECK_TIME", "TABLE_COLLATION", "CHECKSUM", "CREATE_OPTIONS", "TABLE_COMMENT"]
+_STATISTICS = ["TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "NON_UNIQUE", "INDEX_SCHEMA", "INDEX_NAME", "SEQ_IN_INDEX", "COLUMN_NAME", "COLLATION", "CARDINALITY", "SUB_PART", "PACKED", "NULLABLE", "INDEX_TYPE", "COMMENT", "INDEX_COMMENT", "IS_VISIBLE", "EXPRESSION"]
 
 Row = tuple[object, ...]
 
@@ -32,9 +26,7 @@ Row = tuple[object, ...]
 def attach(connection: sqlite3.Connection, storage: Storage, shard: Shard) -> None:
     """Attaches `information_schema` as the MySQL of a shard would show it."""
     connection.execute("attach ':memory:' as information_schema")
-    tables = [
-        table for (keyspace, _), table in sorted(storage.tables.items()) if keyspace == shard.keyspace
-    ]
+    tables = [table for (keyspace, _), table in sorted(storage.tables.items()) if keyspace == shard.keyspace]
     for name, columns, rows in (
         ("tables", _TABLES, _tables(shard, tables)),
         ("columns", _COLUMNS, _columns(shard, tables)),
@@ -133,4 +125,7 @@ def _extra(column: Column) -> str:
 
 
 def _generation(column: Column) -> str:
-    return f"({column.generated})" if column.generated else ""
+    if not column.generated:
+        return ""
+    node = rewrite.parse(f"select {column.generated}").expressions[0]
+    return f"({node.sql(dialect='mysql', identify=True)})"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mysql_mimic import ResultColumn, ResultSet
 from mysql_mimic.auth import IdentityProvider, NativePasswordAuthPlugin, User
+from mysql_mimic.charset import CharacterSet
 from mysql_mimic.connection import Connection
 from mysql_mimic.errors import ErrorCode
 from mysql_mimic.server import MysqlServer
@@ -52,6 +53,9 @@ _COLUMN_TYPES = {
     "bit": ColumnType.BIT,
     "json": ColumnType.JSON,
 }
+
+
+_BYTE_TYPES = (ColumnType.BLOB, ColumnType.BIT)
 
 
 class _Users(IdentityProvider):
@@ -145,9 +149,7 @@ class _Connection(Connection):
 class _Server(MysqlServer):
     """mysql-mimic's server over connections of ours."""
 
-    async def _client_connected_cb(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _client_connected_cb(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = self.session_factory()
         connection = _Connection(
             stream=MysqlStream(reader, writer),
@@ -170,11 +172,17 @@ class _Server(MysqlServer):
 
 def _result_set(result: Result) -> ResultSet:
     kinds = [
-        _column_type(column, [row[at] for row in result.rows[:1]])
+        _column_type(column, next((row[at] for row in result.rows if row[at] is not None), None))
         for at, column in enumerate(result.columns)
     ]
     columns = [
-        ResultColumn(name, kind, text_encoder=_plain_bytes) for name, kind in zip(result.names, kinds)
+        ResultColumn(
+            name,
+            kind,
+            character_set=CharacterSet.binary if kind in _BYTE_TYPES else CharacterSet.utf8mb4,
+            text_encoder=_plain_bytes,
+        )
+        for name, kind in zip(result.names, kinds)
     ]
     forms = [_text_form(column) for column in result.columns]
     rows = [
@@ -184,7 +192,7 @@ def _result_set(result: Result) -> ResultSet:
     return ResultSet(rows, columns)
 
 
-def _plain_bytes(value: bytes, _column: ResultColumn) -> bytes:
+def _plain_bytes(_column: ResultColumn, value: bytes) -> bytes:
     return value
 
 
@@ -193,12 +201,13 @@ def _text_form(column: Column | None) -> Callable[[Kept], bytes]:
     return form or (lambda value: value if isinstance(value, bytes) else str(value).encode())
 
 
-def _column_type(column: Column | None, sample: list[Kept]) -> ColumnType:
+def _column_type(column: Column | None, sample: Kept) -> ColumnType:
+    """The protocol's type of a table's column, or of an expression by one of its values."""
     if column is not None:
         is_bytes = column.data_type in (*BLOBS, *GEOMETRIES, "binary", "varbinary", "vector")
-        return ColumnType.BLOB if is_bytes else _COLUMN_TYPES.get(column.data_type, ColumnType.VARCHAR)
+        return ColumnType.BLOB if is_bytes else _COLUMN_TYPES.get(column.data_type, ColumnType.VAR_STRING)
     kinds = {int: ColumnType.LONGLONG, float: ColumnType.DOUBLE, bytes: ColumnType.BLOB}
-    return kinds.get(type(sample[0]), ColumnType.VARCHAR) if sample else ColumnType.VARCHAR
+    return kinds.get(type(sample), ColumnType.VAR_STRING)
 
 
 class MysqlDoor:

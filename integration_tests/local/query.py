@@ -88,7 +88,7 @@ class Queries:
         if on_schema:
             information_schema.attach(connection, self._storage, scope.shards[0])
             tree = _with_physical_schema(tree, scope)
-        tree = tree.transform(lambda part: _session_value(part, scope, on_schema=on_schema))
+        tree = rewrite.walk(tree, lambda part: _session_value(part, scope, on_schema=on_schema))
         shown = {}
         for table in list(tree.find_all(exp.Table)):
             if table.db.lower() != _INFORMATION_SCHEMA:
@@ -97,7 +97,10 @@ class Queries:
             cursor = connection.execute(rewrite.to_sqlite(tree))
             rows = cursor.fetchall()
         except sqlite3.Error as error:
-            raise SqlError(1105, f"{error}") from None
+            unknown = str(error).partition("no such column: ")[2]
+            if unknown:
+                raise SqlError(1054, f"column '{unknown}' not found") from None
+            raise SqlError(1105, str(error)) from None
         finally:
             if on_schema:
                 connection.execute("detach information_schema")
@@ -111,14 +114,13 @@ class Queries:
             keyspace, shards = table.db, self._storage.serving(table.db)
         known = self._storage.tables.get((keyspace, table.name))
         if known is None:
-            raise SqlError(1146, f"table {table.name} not found")
+            if len(shards) > 1:
+                # A sharded keyspace is asked of vtgate's schema, an unsharded one of MySQL itself.
+                raise SqlError(1105, f"table {table.name} not found")
+            raise SqlError(1146, f"Table '{keyspace}.{table.name}' doesn't exist")
         parts = [f"select * from {physical(shard, table.name)}" for shard in shards]
-        alias = quoted(table.alias or table.name)
-        source = parse_one(f"({' union all '.join(parts)}) as {alias}", into=exp.Subquery, dialect="sqlite")
-        if len(parts) == 1:
-            source = parse_one(
-                f"{physical(shards[0], table.name)} as {alias}", into=exp.Table, dialect="sqlite"
-            )
+        query = f"select * from ({' union all '.join(parts)}) as {quoted(table.alias or table.name)}"
+        source = parse_one(query, dialect="sqlite").find(exp.Subquery)
         table.replace(source)
         return {column.name.lower(): column for column in known.columns}
 
@@ -128,27 +130,26 @@ def _with_headers(node: exp.Expression) -> exp.Expression:
     if isinstance(node, exp.Select):
         for item in node.expressions:
             if not isinstance(item, (exp.Alias, exp.Column, exp.Star)):
-                item.replace(exp.alias_(item.copy(), item.sql(dialect="mysql").lower(), quoted=True))
+                text = item.sql(dialect="mysql").lower().replace("schema()", "database()")
+                item.replace(exp.alias_(item.copy(), text, quoted=True))
     return node
 
 
 def _with_physical_schema(tree: exp.Expression, scope: Scope) -> exp.Expression:
-    """vtgate's own rewriting: a keyspace compared with TABLE_SCHEMA becomes the physical name.
+    """Vtgate's own rewriting: a keyspace compared with TABLE_SCHEMA becomes the physical name.
 
     Only without a shard target, and only in a comparison with `=`.
     """
     if scope.has_shard:
         return tree
-    names = {shard.keyspace: shard.database for shard in scope.shards}
 
     def change(part: exp.Expression) -> exp.Expression:
         if isinstance(part, exp.EQ) and part.left.name.lower() == "table_schema":
-            name = part.right.name
-            if isinstance(part.right, exp.Literal) and name in names:
-                part.set("expression", exp.Literal.string(names[name]))
+            if isinstance(part.right, exp.Literal) and part.right.name == scope.keyspace:
+                part.set("expression", exp.Literal.string(scope.shards[0].database))
         return part
 
-    return tree.transform(change)
+    return rewrite.walk(tree, change)
 
 
 _SESSION_FUNCTIONS: dict[str, Callable[[Scope], object]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from sqlglot import expressions as exp
@@ -87,6 +87,15 @@ def _node(node: exp.Expression) -> exp.Expression:
     return node
 
 
+def walk(node: exp.Expression, change: Callable[[exp.Expression], exp.Expression]) -> exp.Expression:
+    """Changes a tree from its leaves up; sqlglot's own `transform` leaves a changed node's children alone."""
+    for child in list(node.iter_expressions()):
+        changed = walk(child, change)
+        if changed is not child:
+            child.replace(changed)
+    return change(node)
+
+
 def to_sqlite(node: exp.Expression, values: Mapping[str, exp.Expression] | None = None) -> str:
     """An expression or query as SQLite's SQL.
 
@@ -96,11 +105,10 @@ def to_sqlite(node: exp.Expression, values: Mapping[str, exp.Expression] | None 
 
     def change(part: exp.Expression) -> exp.Expression:
         if values and isinstance(part, exp.Anonymous) and part.name.lower() == "values":
-            return values[part.expressions[0].name.lower()]
+            return values[part.expressions[0].name.lower()].copy()
         return _node(part)
 
-    tree = node.copy().transform(change)
-    return tree.sql(dialect="sqlite", identify=False, unsupported_level=None)
+    return walk(node.copy(), change).sql(dialect="sqlite")
 
 
 def value_node(value: object) -> exp.Expression:

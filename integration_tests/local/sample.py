@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from integration_tests.local.database import LocalDatabase
     from integration_tests.local.schema import Column, Table
 
-_FIRST_NAMES = "Ada Grace Edsger Barbara Alan Radia Tony Frances Ken Margaret".split()
-_CITIES = "Lisbon Oslo Nairobi Quito Hanoi Perth Austin Kyoto".split()
+_FIRST_NAMES = ["Ada", "Grace", "Edsger", "Barbara", "Alan", "Radia", "Tony", "Frances", "Ken", "Margaret"]
+_CITIES = ["Lisbon", "Oslo", "Nairobi", "Quito", "Hanoi", "Perth", "Austin", "Kyoto"]
 _STATES = ("new", "paid", "shipped", "returned")
 _ORDERS_PER_CUSTOMER = 5
 

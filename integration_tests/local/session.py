@@ -172,11 +172,15 @@ class Session:
     def _change(self, sql: str, *, replace: bool) -> Result:
         node = rewrite.parse(re.sub(r"^\s*replace", "insert", sql, flags=re.I) if replace else sql)
         table, shards = self._table_of(node.this if isinstance(node, exp.Insert) else node)
+        if replace and len(shards) > 1:
+            raise SqlError(1235, "VT12001: unsupported: REPLACE INTO with sharded keyspace")
         own = self._transaction is None
         transaction = self._transaction or Transaction(self._storage)
         transaction.savepoint(_STATEMENT_MARK)
         try:
-            affected = self._apply(node, TableWriter(self._storage, transaction, table, shards), table, replace)
+            affected = self._apply(
+                node, TableWriter(self._storage, transaction, table, shards), table, replace
+            )
             transaction.release(_STATEMENT_MARK)
         except BaseException:
             transaction.rollback_to(_STATEMENT_MARK)
@@ -258,7 +262,7 @@ class Session:
         if words[1:3] == ["global", "gtid_executed"]:
             return Result.table(
                 ["db_name", "gtid_executed", "shard"],
-                [(s.database, s.executed, s.name) for s in every if s.keyspace == words[-1]],
+                [(s.keyspace, s.executed, s.name) for s in every if s.keyspace == words[-1]],
             )
         if words[1] in ("warnings", "variables", "status", "collation"):
             return Result.table(["Variable_name", "Value"], [])

@@ -177,9 +177,7 @@ class ShardStream:
         if batch:
             yield from self._batch(batch, query.last_pk(cells), opened=opened)
 
-    def _batch(
-        self, batch: list[wire.VEvent], last: wire.TableLastPK, *, opened: bool
-    ) -> Iterator[Group]:
+    def _batch(self, batch: list[wire.VEvent], last: wire.TableLastPK, *, opened: bool) -> Iterator[Group]:
         if not opened:
             yield [self._event(wire.BEGIN)]
         self._set_last_pk(last.table_name, last)

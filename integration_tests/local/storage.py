@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple
 
 from integration_tests.local import functions, gtid
 from integration_tests.local.errors import SqlError
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from integration_tests.local.schema import Column, Table
 
-Cells = tuple[Optional[bytes], ...]
-Change = tuple[Optional[Cells], Optional[Cells]]
+Cells = tuple[bytes | None, ...]
+Change = tuple[Cells | None, Cells | None]
 
 # A transaction's changes are flushed to the log in parts of about this many bytes, as MySQL cuts its row events.
 PART_BYTES = 8192

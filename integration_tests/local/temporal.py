@@ -71,7 +71,7 @@ def year(column: str, value: object) -> int:
     if not text.isdigit():
         raise SqlError(1366, f"Incorrect integer value: '{text}' for column '{column}' at row 1")
     number = int(text)
-    if 0 < number < 100 or text in ("0", "00") and isinstance(value, str):
+    if 0 < number < 100 or (text in ("0", "00") and isinstance(value, str)):
         number += 2000 if number < 70 else 1900
     if number and not 1901 <= number <= 2155:
         raise SqlError(1264, f"Out of range value for column '{column}' at row 1")

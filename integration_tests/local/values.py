@@ -236,9 +236,7 @@ def binlog_form(column: Column) -> ToWire | None:
         return lambda value: ordinals[str(value)]
     if kind == "set":
         masks = {label: 1 << bit for bit, label in enumerate(column.labels)}
-        return lambda value: str(
-            sum(masks[label] for label in str(value).split(",") if label)
-        ).encode()
+        return lambda value: str(sum(masks[label] for label in str(value).split(",") if label)).encode()
     if column.charset and CHARSETS[column.charset].codec != "utf-8":
         return _in_charset(column)
     return _same_form(column)

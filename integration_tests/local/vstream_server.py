@@ -76,7 +76,9 @@ class VStreamServer(grpc.GenericRpcHandler):
         self._relay.close()
         self._executor.shutdown()
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """The handler of a call, None for a method that is not VStream."""
         if handler_call_details.method != METHOD:
             return None
