@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteStateMessageSerializer,
+    AirbyteStreamStatus,
     ConfiguredAirbyteCatalogSerializer,
     Status,
 )
 from airbyte_cdk.sources import AbstractSource
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_planetscale.config import Config, normalise
@@ -24,7 +26,7 @@ from source_planetscale.state import state_messages
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
     from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
     from airbyte_cdk.sources.streams import Stream
@@ -54,7 +56,13 @@ class SourcePlanetscale(AbstractSource):
         return "source-planetscale"
 
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
-        """Brings a configuration into the spec's form; unlike the CDK's, writes no file with it."""
+        """Brings a configuration into the spec's form; unlike the CDK's, writes no file with it.
+
+        Raises:
+            AirbyteTracedException: The configuration cannot be used; the CDK's own validation, which comes
+                after, would show the value.
+        """
+        Config.parse(config)
         return normalise(config)
 
     @staticmethod
@@ -157,10 +165,20 @@ class SourcePlanetscale(AbstractSource):
             self._streams = replication.streams(catalog)
             states = states_with_namespaces(state or [], parsed)
             with _without_row_data(logger):
-                yield from super().read(logger, config, catalog, states)
+                yield from _with_running(super().read(logger, config, catalog, states))
         finally:
             self._streams = None
             replication.close()
+
+
+def _with_running(messages: Iterable[AirbyteMessage]) -> Iterator[AirbyteMessage]:
+    """Has RUNNING follow STARTED; the CDK gives it with the first record, so never to an empty table."""
+    for message in messages:
+        status = message.trace.stream_status if message.trace else None
+        if status is None or status.status is not AirbyteStreamStatus.RUNNING:
+            yield message
+        if status is not None and status.status is AirbyteStreamStatus.STARTED:
+            yield as_airbyte_message(status.stream_descriptor, AirbyteStreamStatus.RUNNING)
 
 
 @contextmanager
