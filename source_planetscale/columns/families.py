@@ -94,7 +94,7 @@ BOOLEAN = Family(
     _plain(Boolean),
     _same("tinyint(1)", b"1", "true"),
     existing="numbers other than 0 and 1 emitted as numbers",
-    note="Every number but 0 is true. An integer if the option *Treat tinyint(1) as boolean* is off",
+    note="Every number but 0 is true. An integer if *Do not treat tinyint(1) as boolean* is on",
 )
 
 FAMILIES = (
