@@ -70,6 +70,7 @@ class Config:
         starting_gtids: keyspace -> shard -> position with its flavor prefix.
         max_retries: Attempts without progress that follow a failed one.
         timeout_seconds: How long a shard may go without progress.
+        cells: Names of Vitess cells separated by commas; empty means vtgate's own.
         checkpoint_seconds: Longest time between two checkpoints of a stream that makes progress.
         tls_ca_certificate: PEM text of a private certificate authority, or empty for the system's.
     """
@@ -92,7 +93,7 @@ class Config:
     mysql_tls: bool = True
     grpc_tls: bool = True
     tls_ca_certificate: str = ""
-    cells: str = "planetscale_operator_default"
+    cells: str = ""
     invalid_position_policy: InvalidPositionPolicy = InvalidPositionPolicy.FAIL
     checkpoint_seconds: float = 60.0
 
@@ -113,8 +114,9 @@ class Config:
         values = _Values(normalise(raw))
         mysql_port = values.port("mysql_port", cls.mysql_port)
         grpc_port = values.port("grpc_port", cls.grpc_port)
+        host = _host(values.text("host"), mysql_port, grpc_port)
         return cls(
-            host=_host(values.text("host"), mysql_port, grpc_port),
+            host=host,
             database=_database(values.text("database")),
             username=values.text("username"),
             password=values.text("password"),
@@ -132,7 +134,7 @@ class Config:
             mysql_tls=values.flag("mysql_tls", cls.mysql_tls),
             grpc_tls=values.flag("grpc_tls", cls.grpc_tls),
             tls_ca_certificate=_certificate(values.text("tls_ca_certificate")),
-            cells=values.text("cells", cls.cells).strip(),
+            cells=values.text("cells").strip() or _own_cells(host),
             invalid_position_policy=_policy(
                 values.text("invalid_cdc_cursor_position_behavior", InvalidPositionPolicy.FAIL.value)
             ),
@@ -140,6 +142,11 @@ class Config:
                 values.whole("checkpoint_target_interval_seconds", int(cls.checkpoint_seconds), least=1)
             ),
         )
+
+
+def _own_cells(host: str) -> str:
+    # The cells that the Go connector asks for; without them PlanetScale's edge finds no replicas.
+    return "planetscale_operator_default" if host.endswith(".psdb.cloud") else ""
 
 
 def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from source_planetscale.records import RecordBatch
     from source_planetscale.state import Cursor
+
+
+# Many small transactions cost what a few large ones do, and a checkpoint is never far.
+_JOINED_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,14 @@ class Delivery:
     size: int = 0
     ended: bool = False
     error: Exception | None = None
+
+
+def _joined(deliveries: list[Delivery]) -> Delivery:
+    if len(deliveries) == 1:
+        return deliveries[0]
+    batches = [delivery.batch for delivery in deliveries if delivery.batch is not None]
+    size = sum(delivery.size for delivery in deliveries)
+    return replace(deliveries[-1], batch=batches[0].joined(batches[1:]) if batches else None, size=size)
 
 
 class DeliveryQueue:
@@ -59,14 +71,25 @@ class DeliveryQueue:
             return True
 
     def get(self, timeout: float) -> Delivery | None:
-        """Takes the oldest delivery; None if there was none for `timeout` seconds."""
+        """Takes the oldest delivery, joined with those of the same shard that wait right behind it.
+
+        Args:
+            timeout: Seconds to wait for one.
+
+        Returns:
+            The delivery, or None if there was none in time.
+        """
         with self._changed:
             if not self._changed.wait_for(lambda: bool(self._items), timeout):
                 return None
-            delivery = self._items.popleft()
-            self._bytes -= delivery.size
+            taken = [self._items.popleft()]
+            size = taken[0].size
+            while self._items and self._items[0].shard == taken[0].shard and size < _JOINED_BYTES:
+                taken.append(self._items.popleft())
+                size += taken[-1].size
+            self._bytes -= size
             self._changed.notify_all()
-            return delivery
+            return _joined(taken)
 
     def close(self) -> None:
         """Lets all writers go; what is in the queue is dropped."""

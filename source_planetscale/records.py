@@ -209,6 +209,7 @@ class RecordBatch(AirbyteMessage):
         record = AirbyteRecordMessage(stream=stream, namespace=namespace, data={}, emitted_at=emitted_at_ms)
         super().__init__(type=Type.RECORD, record=record)
         self.lines = lines
+        self._wrapped = record
 
     @property
     def count(self) -> int:
@@ -222,9 +223,9 @@ class RecordBatch(AirbyteMessage):
             lines += batch.lines
         return RecordBatch(
             lines,
-            stream=self.record.stream,
-            namespace=self.record.namespace,
-            emitted_at_ms=self.record.emitted_at,
+            stream=self._wrapped.stream,
+            namespace=self._wrapped.namespace or "",
+            emitted_at_ms=self._wrapped.emitted_at,
         )
 
     def messages(self) -> Iterator[AirbyteMessage]:

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import grpc
+import grpc.experimental
 
 from source_planetscale.config import TabletType
 from source_planetscale.vstream.errors import VStreamError
@@ -147,6 +148,8 @@ def _new_channel(config: Config) -> grpc.Channel:
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
         ("grpc.use_local_subchannel_pool", 1),
+        # The thread that reads a shard also drives its channel: no hand-over per response.
+        (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
     ]
     if not config.grpc_tls:
         return grpc.insecure_channel(target, options)

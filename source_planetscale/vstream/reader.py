@@ -150,13 +150,13 @@ class ShardReader:
         copy_completed = False
         for event in response.events:
             kind = event.type
-            if kind == wire.ROW:
+            if kind == _ROW:
                 timestamp = event.timestamp
                 if run is None or (timestamp != run.timestamp and self._splits(run, timestamp)):
                     run = self._new_run(runs, timestamp, deleted=False)
                 if run.copied:
-                    for change in event.row_event.row_changes:
-                        run.rows.append(change.after)
+                    # The copy sends one row in an event (seen on Vitess 24), but says so nowhere.
+                    run.rows += [change.after for change in event.row_event.row_changes]
                 else:
                     run = self._take_changes(event.row_event, runs, run, timestamp)
             elif kind == wire.BEGIN:
@@ -309,5 +309,7 @@ class ShardReader:
         self._copied_to = vgtid.gtid
 
 
+# Looked up for every event of every row.
+_ROW = wire.ROW
 _TRANSACTION_ENDS = frozenset({wire.COMMIT, wire.DDL, wire.OTHER})
 _STATEMENTS = frozenset({wire.INSERT, wire.REPLACE, wire.UPDATE, wire.DELETE})
