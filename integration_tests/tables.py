@@ -1,0 +1,48 @@
+"""Makes tables and rows for tests that read them."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from integration_tests.vitess.cluster import VitessCluster
+
+_NAME = re.compile(r"create table (\w+)")
+
+
+def create(vitess: VitessCluster, keyspace: str, *statements: str) -> None:
+    """Creates tables, anew where they exist, on every shard.
+
+    The tables are not known to vtgate's planner: write to a shard, not to the keyspace, where there are
+    several.
+    """
+    drops = [f"drop table if exists {match[1]}" for match in map(_NAME.match, statements) if match]
+    for shard in vitess.shards(keyspace):
+        on_shard(vitess, keyspace, shard, *drops, *statements)
+    vitess.vtctldclient("ReloadSchemaKeyspace", "--include-primary", keyspace)
+
+
+def on_shard(vitess: VitessCluster, keyspace: str, shard: str, *statements: str) -> None:
+    """Runs statements one after the other, in one session, on a shard's primary."""
+    with closing(vitess.connect(f"{keyspace}:{shard}@primary")) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def insert(
+    vitess: VitessCluster, keyspace: str, shard: str, table: str, rows: Iterable[Sequence[object]]
+) -> None:
+    """Inserts rows, given as whole tuples in the order of the columns, into a shard."""
+    rows = list(rows)
+    marks = ", ".join(["%s"] * len(rows[0]))
+    vitess.execute_many(f"insert into {table} values ({marks})", f"{keyspace}:{shard}@primary", rows)  # noqa: S608 - the tests' own tables
+
+
+def executed_position(vitess: VitessCluster) -> str:
+    """The position of all shards at this moment, which share one MySQL server."""
+    ((gtid_set,),) = vitess.execute_on_mysqld("select @@global.gtid_executed")
+    return "MySQL56/" + str(gtid_set).replace("\n", "")
