@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from integration_tests.local.errors import StreamError
-from integration_tests.local.events import row_of
+from integration_tests.local.events import fill_row
 from integration_tests.local.schema import BLOBS, CHARSETS, GEOMETRIES, INTEGERS
 from integration_tests.local.storage import Projection, quoted
 from integration_tests.local.values import Kept, wide
@@ -67,7 +67,7 @@ class CopyQuery:
                 charset=column.wire_charset,
                 flags=self._table.field_flags(column),
             )
-        last.lastpk.rows.append(row_of(cells[at] for at in self._key))
+        fill_row(last.lastpk.rows.add(), [cells[at] for at in self._key])
         return last
 
 

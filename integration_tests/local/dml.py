@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def _as_bytes(value: Kept) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
+    if isinstance(value, str):
+        return value.encode()
+    return value if isinstance(value, bytes) else b"%d" % value
 
 
 class TableWriter:

@@ -168,8 +168,9 @@ class ShardStream:
         while rows := cursor.fetchmany(_FETCH_ROWS):
             for row in rows:
                 cells = query.projection.cells(row)
-                batch.append(plan.copied(cells))
-                size += sum([len(cell) for cell in cells if cell])
+                event = plan.copied(cells)
+                batch.append(event)
+                size += len(event.row_event.row_changes[0].after.values)
                 if size < self._ask.packet_bytes:
                     continue
                 yield from self._batch(batch, query.last_pk(cells), opened=opened)

@@ -177,7 +177,7 @@ class _Call:
             yield from self._respond(events[:room])
             events = events[room:]
             yield from self._meet_faults(0)
-        yield from self._meet_faults(sum(event.type == wire.ROW for event in events))
+        yield from self._meet_faults(_rows(events))
         yield from self._respond(events)
 
     def _room(self) -> int | None:
@@ -201,7 +201,7 @@ class _Call:
         yield data
         self._last_sent = time.monotonic()
         self._sent_events += len(events)
-        self._sent_rows += sum(event.type == wire.ROW for event in events)
+        self._sent_rows += _rows(events)
         self._sent_bytes += len(data)
         for fault in self._met():
             if fault.kind is FaultKind.SLOW:
@@ -249,3 +249,8 @@ class _Call:
             self._faults.cleared.wait(min(left, _MAX_CHUNK_SECONDS))
             if self._faults.cleared.is_set():
                 return
+
+
+def _rows(events: list[wire.VEvent]) -> int:
+    """The number of rows and row changes in events."""
+    return sum([len(event.row_event.row_changes) for event in events])
