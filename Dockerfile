@@ -10,9 +10,9 @@ WORKDIR /build
 # the hashes of the lock file: nothing is compiled.
 COPY requirements.txt requirements-build.txt ./
 RUN python -m venv /opt/connector \
-    && /opt/connector/bin/pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements.txt \
+    && /opt/connector/bin/pip install --no-cache-dir --only-binary :all: --no-deps --require-hashes -r requirements.txt \
     && python -m venv /opt/build \
-    && /opt/build/bin/pip install --no-cache-dir --only-binary :all: --require-hashes -r requirements-build.txt
+    && /opt/build/bin/pip install --no-cache-dir --only-binary :all: --no-deps --require-hashes -r requirements-build.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY source_planetscale ./source_planetscale

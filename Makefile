@@ -3,16 +3,18 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+PYAIRBYTE := .venv-pyairbyte
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo local bench soak lint format unit integration vitess proto \
+.PHONY: help setup pyairbyte test demo local bench soak lint format unit integration vitess proto \
 	wheel audit sbom lock docs qa clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- set-up: each step leaves a stamp, so a second run starts at once -----------------------
+# --no-deps: the requirements files are complete, so pip has nothing to resolve.
 
 $(VENV)/.created:
 	@python=$$(tools/find_python.sh) && echo "Creating $(VENV) with $$python" \
@@ -21,7 +23,7 @@ $(VENV)/.created:
 
 $(VENV)/.requirements: requirements-dev.txt $(VENV)/.created
 	@echo "Installing the locked requirements (about a minute the first time)"
-	@$(RUN) pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(RUN) pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
 # --no-build-isolation: the build backend is one of the locked requirements.
@@ -29,11 +31,18 @@ $(VENV)/.project: pyproject.toml $(VENV)/.requirements
 	@$(RUN) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# PyAirbyte pins versions that the connector does not share, so it has an environment of its own.
+# Where it cannot be had (Python 3.13, a platform without wheels), its tests are skipped.
+$(PYAIRBYTE)/.requirements: tools/pyairbyte/requirements.txt $(VENV)/.created
+	@tools/make_pyairbyte.sh $(BIN)/python $(PYAIRBYTE) $<
+
+pyairbyte: $(PYAIRBYTE)/.requirements ## Create .venv-pyairbyte, for reading into DuckDB
+
 setup: $(VENV)/.project ## Create .venv with everything the other commands need
 
 # --- the two commands of a newcomer ----------------------------------------------------------
 
-test: setup ## Run every check and test; REQUIRE_VITESS=1 makes a missing Vitess a failure
+test: setup pyairbyte ## Run every check and test; REQUIRE_VITESS=1 makes a missing Vitess a failure
 	@$(BIN)/python tools/run_checks.py
 
 demo: setup ## Show a whole replication on an embedded sharded database, in a minute
@@ -51,14 +60,14 @@ format: setup ## Rewrite the sources in the project's format
 unit: setup ## Run the unit tests
 	@$(BIN)/python tools/run_checks.py "unit tests"
 
-integration: setup ## Run the integration tests
+integration: setup pyairbyte ## Run the integration tests
 	@$(BIN)/python tools/run_checks.py "integration tests"
 
-local: setup ## Run the embedded database with sample data until Ctrl-C
-	@$(RUN) integration_tests.local --sample
+local: setup ## Run the embedded database with sample data until Ctrl-C, for acceptance/config.json
+	@$(RUN) integration_tests.local --sample --mysql-port 15306 --grpc-port 15991 $(LOCAL_ARGS)
 
 vitess: setup ## Run a real Vitess until Ctrl-C (needs Go; built once)
-	@$(RUN) integration_tests.vitess
+	@$(RUN) integration_tests.vitess up --sample
 
 bench: setup ## Measure speed and memory side by side
 	@$(RUN) integration_tests.bench
@@ -92,4 +101,4 @@ qa: setup ## Run Airbyte's QA checks on the connector (installs them into a venv
 	@$(BIN)/python tools/run_airbyte_qa.py
 
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PYAIRBYTE) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -18,6 +18,7 @@ PAGE = DOCS / "planetscale.md"
 SPEC = ROOT / "source_planetscale" / "spec.json"
 
 INCLUDE = re.compile(r"(<!-- include: (?P<name>\S+) -->\n).*?(<!-- end include -->)", re.DOTALL)
+COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
 HEADING = re.compile(r"^(#+) +(.*)$", re.MULTILINE)
 
 
@@ -60,6 +61,7 @@ def body(text: str) -> str:
         The text without that heading, with the other headings as bold lines (Airbyte's checks
         allow no further ones), and links to files of this repository as plain text.
     """
+    text = COMMENT.sub("", text).lstrip()
     _, _, text = text.partition("\n") if text.startswith("# ") else ("", "", text)
     text = HEADING.sub(lambda match: f"**{match[2]}**", text)
     text = re.sub(r"\[([^\]]*)\]\((?!https?://|#)[^)]*\)", r"\1", text)

@@ -7,16 +7,23 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-venv=build/poetry
-if [ ! -x $venv/bin/poetry ]; then
-    tools/make_venv.sh "$(tools/find_python.sh)" $venv
-    $venv/bin/pip install --quiet \
+venv=$PWD/build/poetry
+if [ ! -e "$venv/installed" ]; then
+    tools/make_venv.sh "$(tools/find_python.sh)" "$venv"
+    "$venv/bin/pip" install --quiet \
         poetry==2.5.1 poetry-plugin-export==1.10.1 poetry-plugin-pypi-mirror==0.6.5
+    touch "$venv/installed"
 fi
 
 # Poetry needs no environment of the project's to resolve.
 export POETRY_VIRTUALENVS_CREATE=false
-$venv/bin/poetry lock "$@"
-$venv/bin/poetry export --format requirements.txt --output requirements.txt
-$venv/bin/poetry export --format requirements.txt --only build --output requirements-build.txt
-$venv/bin/poetry export --format requirements.txt --with build,dev --output requirements-dev.txt
+export="$venv/bin/poetry export --format requirements.txt"
+
+"$venv/bin/poetry" lock "$@"
+$export --output requirements.txt
+$export --only build --output requirements-build.txt
+$export --with build,dev --output requirements-dev.txt
+
+cd tools/pyairbyte
+"$venv/bin/poetry" lock "$@"
+$export --output requirements.txt

@@ -22,7 +22,7 @@ sbom)
     # Described from an installation, which knows versions, licences and who needs whom.
     rm -rf build/installed
     tools/make_venv.sh "$(tools/find_python.sh)" build/installed
-    build/installed/bin/pip install --quiet --require-hashes --requirement requirements.txt
+    build/installed/bin/pip install --quiet --no-deps --require-hashes --requirement requirements.txt
     build/installed/bin/pip install --quiet --no-deps --no-index dist/*.whl
     build/installed/bin/pip uninstall --quiet --yes pip
     exec $venv/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
