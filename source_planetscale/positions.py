@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_planetscale.config import TabletType
 from source_planetscale.errors import config_error, transient_error
+from source_planetscale.resume import ServedPositions
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.position import Position, PositionError
 
@@ -28,27 +28,6 @@ def backoff_seconds(attempt: int) -> float:
     """How long to wait before the attempt after `attempt` failed ones; doubled each time, with jitter."""
     longest: float = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
-
-
-@dataclass(frozen=True)
-class ServedPositions:
-    """Which positions a shard can serve.
-
-    Attributes:
-        executed: What its primary has executed.
-        purged: What is gone from the binlogs of the tablet that streams.
-    """
-
-    executed: Position
-    purged: Position
-
-    def refusal(self, position: Position) -> str | None:
-        """Says why a position cannot be followed, or None if it can."""
-        if not self.executed.contains(position):
-            return "the server has not executed all of it, so it is ahead of the server or of another cluster"
-        if not position.contains(self.purged):
-            return "the binlogs that follow it have been purged"
-        return None
 
 
 class ShardPositions:
@@ -90,7 +69,12 @@ class ShardPositions:
         with self._lock_of(shard):
             if shard not in self._served:
                 self._served[shard] = self._ask_served(shard)
-        return self._served[shard]
+            return self._served[shard]
+
+    def forget_served(self, shard: str) -> None:
+        """Has the next call of `served` ask again, since binlogs may have been purged meanwhile."""
+        with self._lock_of(shard):
+            self._served.pop(shard, None)
 
     def _lock_of(self, shard: str) -> threading.Lock:
         with self._lock:
@@ -117,17 +101,22 @@ class ShardPositions:
 
     def _ask_served(self, shard: str) -> ServedPositions | None:
         try:
-            here = self._database.position_sets(shard, self._config.tablet_type)
+            here = self._database.binlog_status(shard, self._config.tablet_type)
             primary = here
             if self._config.tablet_type is not TabletType.PRIMARY:
-                primary = self._database.position_sets(shard, TabletType.PRIMARY)
+                primary = self._database.binlog_status(shard, TabletType.PRIMARY)
         except AirbyteTracedException:
             # The stream itself will tell what is wrong.
             return None
         if here is None or primary is None:
             return None
         try:
-            return ServedPositions(Position.from_gtid_set(primary[0]), Position.from_gtid_set(here[1]))
+            return ServedPositions(
+                Position.from_gtid_set(primary.executed),
+                Position.from_gtid_set(here.purged),
+                # A replica logs again what its primary logged, reduced further by its own setting.
+                full_images=primary.full_images and here.full_images,
+            )
         except PositionError:
             return None
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_planetscale.config import InvalidPositionPolicy
+from source_planetscale.config import InvalidPositionPolicy, TabletType
 from source_planetscale.delivery import Delivery, DeliveryQueue
 from source_planetscale.errors import config_error, system_error, transient_error
 from source_planetscale.positions import ShardPositions, backoff_seconds, explain
-from source_planetscale.shape import hazard, shape_of
+from source_planetscale.resume import Verdict, judge
 from source_planetscale.vstream.errors import VStreamError
-from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.reader import IncompleteRow, ProtocolError, ShapeHazard, ShardReader
 from source_planetscale.vstream.wire import vstream_pb2 as wire
@@ -59,10 +58,6 @@ class Sync:
     logger: logging.Logger
     interrupted: threading.Event
     batched: bool
-
-
-class _CursorUnusableError(Exception):
-    """The saved cursor cannot be followed; says why."""
 
 
 class ShardRead:
@@ -127,44 +122,62 @@ class ShardRead:
 
     def _read(self) -> None:
         stop = self._sync.positions.stop(self.shard, self._table.name)
-        if not self._cursor.copying and Position.parse(self._cursor.position).contains(stop):
-            shape = self._cursor.shape or shape_of(self._table.columns)
-            self._cursor = replace(self._cursor, shape=shape)
-            return
-        try:
-            self._check_cursor()
-        except _CursorUnusableError as reason:
-            self._copy_again(f"The saved position of {self._where} cannot be followed: {reason}.")
+        self._settle_cursor(stop)
         reader = self._new_reader(stop)
         failures = 0
         while not reader.done and not self._closing.is_set():
-            progress = reader.progress
-            failure: str | None
+            started_at = reader.cursor
             try:
-                self._follow(reader)
-                failure = None if reader.done else "the stream ended early"
+                failure = self._follow_once(reader)
             except (ShapeHazard, IncompleteRow) as finding:
                 self._copy_again(_finding_sentence(finding, self._where))
                 reader = self._new_reader(stop)
                 continue
-            except ProtocolError as error:
-                failure = str(error)
-            except VStreamError as error:
-                failure = self._judge(error)
             if failure is None or self._closing.is_set():
                 return
-            failures = 1 if reader.progress != progress else failures + 1
+            # A copy that cannot go on in the middle begins anew: it has come no further.
+            failures = failures + 1 if reader.cursor == started_at else 1
             self._wait_before_retry(failures, failure)
-            reader.reopen()
+            self._sync.positions.forget_served(self.shard)
+            self._settle_cursor(stop)
+            reader = self._new_reader(stop)
+        self._cursor = reader.cursor
+
+    def _settle_cursor(self, stop: Position) -> None:
+        """Leaves a cursor that can be followed, or raises, as the policy has it."""
+        at_stop = self._cursor.position and Position.parse(self._cursor.position) == stop
+        judgement = judge(
+            self._cursor,
+            self._table,
+            stop=stop,
+            served=None if at_stop else self._sync.positions.served(self.shard),
+            on_primary=self._sync.config.tablet_type is TabletType.PRIMARY,
+        )
+        if judgement.verdict is Verdict.RESTART_COPY:
+            self._restart_copy(judgement.reason)
+        elif judgement.verdict is Verdict.REFUSE:
+            self._copy_again(f"The saved position of {self._where} cannot be followed: {judgement.reason}.")
+
+    def _follow_once(self, reader: ShardReader) -> str | None:
+        """Follows one stream to its end; gives None if it is done, otherwise why it broke off."""
+        try:
+            self._follow(reader)
+        except ProtocolError as error:
+            return str(error)
+        except VStreamError as error:
+            return self._why_to_retry(error)
+        return None if reader.done else "the stream ended early"
 
     def _new_reader(self, stop: Position) -> ShardReader:
         config = self._sync.config
         self._log_start()
+        served = self._sync.positions.served(self.shard)
         return ShardReader(
             self._table,
             self._cursor,
             stop,
             track_changes=config.include_cdc_columns or config.include_metadata,
+            full_images=served is None or served.full_images,
         )
 
     def _follow(self, reader: ShardReader) -> None:
@@ -196,33 +209,6 @@ class ShardRead:
         self._cursor = delivery.cursor
         self._idle_since = time.monotonic()
 
-    def _check_cursor(self) -> None:
-        cursor, table = self._cursor, self._table
-        if cursor.last_pk is not None:
-            self._check_last_pk()
-            cursor = self._cursor
-        if not cursor.position:
-            return
-        if cursor.shape is not None:
-            difference = hazard(cursor.shape, shape_of(table.columns))
-            if difference:
-                raise _CursorUnusableError(f"the table changed since, and {difference}")
-        served = self._sync.positions.served(self.shard)
-        refusal = served.refusal(Position.parse(cursor.position)) if served else None
-        if refusal:
-            raise _CursorUnusableError(refusal)
-
-    def _check_last_pk(self) -> None:
-        cursor = self._cursor
-        if not copy_can_resume(self._table):
-            self._restart_copy("its key does not let a copy go on in the middle")
-        elif not cursor.position:
-            self._restart_copy("its state holds no position from which changes could be caught up")
-        else:
-            difference = mismatch(wire.QueryResult.FromString(cursor.last_pk or b""), self._table)
-            if difference:
-                raise _CursorUnusableError(f"its last primary key does not fit: {difference}")
-
     def _restart_copy(self, reason: str) -> None:
         self._sync.logger.warning(
             f"The unfinished copy of {self._where} starts again, because {reason}; rows that were already "
@@ -243,8 +229,8 @@ class ShardRead:
         self._cursor = self._cursor.restarted()
         self._queue.put(Delivery(self.shard, self._cursor))
 
-    def _judge(self, error: VStreamError) -> str | None:
-        """Decides on a broken stream: None if it was closed on purpose, otherwise why to try again."""
+    def _why_to_retry(self, error: VStreamError) -> str | None:
+        """Gives None for a stream that was closed on purpose; raises where trying again cannot help."""
         config = self._sync.config
         if self._closing.is_set():
             return None
