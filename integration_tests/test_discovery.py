@@ -203,16 +203,17 @@ def test_a_table_on_a_chosen_shard_is_described_from_there(vitess: VitessCluster
 
 
 @KEYSPACES
-def test_position_sets_follow_the_shard(vitess: VitessCluster, keyspace: str) -> None:
+def test_the_binlog_status_follows_the_shard(vitess: VitessCluster, keyspace: str) -> None:
     database = Database(config_of(vitess, keyspace))
     shard = vitess.shards(keyspace)[-1]
-    before = database.position_sets(shard, TabletType.PRIMARY)
+    before = database.binlog_status(shard, TabletType.PRIMARY)
     run(vitess, keyspace, ["drop table if exists disc_moves", "create table disc_moves (id int)"])
-    after = database.position_sets(shard, TabletType.PRIMARY)
+    after = database.binlog_status(shard, TabletType.PRIMARY)
     assert before is not None
     assert after is not None
-    assert before[0] != after[0]
-    assert database.position_sets(shard, TabletType.REPLICA) is not None
+    assert before.executed != after.executed
+    assert after.full_images
+    assert database.binlog_status(shard, TabletType.REPLICA) is not None
 
 
 @pytest.mark.parametrize(
@@ -239,5 +240,5 @@ def test_the_grpc_port_is_not_taken_for_the_mysql_port(vitess: VitessCluster) ->
 
 def test_an_unknown_shard_has_no_positions_but_an_error(vitess: VitessCluster) -> None:
     with pytest.raises(AirbyteTracedException, match="No healthy primary tablet") as caught:
-        Database(config_of(vitess, "src")).position_sets("nope", TabletType.PRIMARY)
+        Database(config_of(vitess, "src")).binlog_status("nope", TabletType.PRIMARY)
     assert caught.value.failure_type is FailureType.transient_error

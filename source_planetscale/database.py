@@ -43,7 +43,7 @@ _COLUMNS = """
 _UNIQUE_KEYS = """
     select table_name, index_name, seq_in_index, column_name
     from information_schema.statistics where table_schema = database() and non_unique = 0"""
-_POSITIONS = "select @@global.gtid_executed, @@global.gtid_purged"
+_BINLOG_STATUS = "select @@global.gtid_executed, @@global.gtid_purged, @@global.binlog_row_image"
 # Not `select 1`: vtgate answers that by itself, without any tablet.
 _PROBE = "select 1 from information_schema.tables limit 1"
 
@@ -67,6 +67,20 @@ class KeyRow(NamedTuple):
     key: str
     sequence: int
     column: str | None
+
+
+class BinlogStatus(NamedTuple):
+    """What the binary log of a tablet holds.
+
+    Attributes:
+        executed: MySQL's `gtid_executed`, without flavor prefix.
+        purged: MySQL's `gtid_purged`, without flavor prefix.
+        full_images: Whether row events hold all columns, which is `binlog_row_image=FULL`.
+    """
+
+    executed: str
+    purged: str
+    full_images: bool
 
 
 class Database:
@@ -114,8 +128,8 @@ class Database:
             )
         return shards
 
-    def position_sets(self, shard: str, tablet_type: TabletType) -> tuple[str, str] | None:
-        """Reads which transactions a shard has executed and which it can no longer send.
+    def binlog_status(self, shard: str, tablet_type: TabletType) -> BinlogStatus | None:
+        """Reads which transactions a shard has executed, which it can no longer send, and its row images.
 
         Every tablet purges its binary logs by itself: ask for the type that the stream uses.
 
@@ -124,20 +138,19 @@ class Database:
             tablet_type: The kind of tablet to ask.
 
         Returns:
-            MySQL's `gtid_executed` and `gtid_purged` without flavor prefix, or None where the server
-            does not answer such questions.
+            The status, or None where the server does not answer such questions.
         """
         target = self._target(shard, tablet_type)
         try:
-            rows = self._rows_at(target, _POSITIONS)
+            rows = self._rows_at(target, _BINLOG_STATUS)
         except _error_types() as error:
             if is_refusal(error):
                 return None
             raise diagnose(error, self._config) from None
-        executed, purged = rows[0] if rows else (None, None)
+        executed, purged, row_image = rows[0] if rows else (None, None, None)
         if executed is None or purged is None:
             return None
-        return _one_line(executed), _one_line(purged)
+        return BinlogStatus(_one_line(executed), _one_line(purged), row_image in ("FULL", None))
 
     def _schema_targets(self) -> list[str]:
         known = self.shards()

@@ -328,9 +328,9 @@ def test_no_names_need_no_server(serve: Any) -> None:
     assert server.asked == []
 
 
-def test_position_sets_are_those_of_the_tablet_type_on_one_line(serve: Any) -> None:
-    server = serve({"gtid_executed": [("a:1-5,\nb:1-7", "a:1-2")]})
-    assert Database(CONFIG).position_sets("-80", TabletType.REPLICA) == ("a:1-5,b:1-7", "a:1-2")
+def test_the_binlog_status_is_that_of_the_tablet_type_with_sets_on_one_line(serve: Any) -> None:
+    server = serve({"gtid_executed": [("a:1-5,\nb:1-7", "a:1-2", "FULL")]})
+    assert Database(CONFIG).binlog_status("-80", TabletType.REPLICA) == ("a:1-5,b:1-7", "a:1-2", True)
     assert server.targets("gtid_executed") == ["shop:-80@replica"]
 
 
@@ -341,12 +341,12 @@ def test_position_sets_are_those_of_the_tablet_type_on_one_line(serve: Any) -> N
         pymysql.OperationalError(1193, "Unknown system variable 'gtid_purged'"),
         pymysql.OperationalError(1227, "Access denied; you need the SUPER privilege"),
         [],
-        [(None, None)],
+        [(None, None, None)],
     ],
 )
-def test_position_sets_are_none_where_the_server_does_not_tell(serve: Any, answer: Any) -> None:
+def test_the_binlog_status_is_none_where_the_server_does_not_tell(serve: Any, answer: Any) -> None:
     serve({"gtid_executed": answer})
-    assert Database(CONFIG).position_sets("-80", TabletType.PRIMARY) is None
+    assert Database(CONFIG).binlog_status("-80", TabletType.PRIMARY) is None
 
 
 @pytest.mark.parametrize(
@@ -361,8 +361,16 @@ def test_position_sets_are_none_where_the_server_does_not_tell(serve: Any, answe
 def test_a_shard_that_does_not_answer_is_an_error_and_no_answer(serve: Any, answer: Exception) -> None:
     serve({"gtid_executed": answer})
     with pytest.raises(AirbyteTracedException) as caught:
-        Database(CONFIG).position_sets("-80", TabletType.PRIMARY)
+        Database(CONFIG).binlog_status("-80", TabletType.PRIMARY)
     assert caught.value.failure_type is FailureType.transient_error
+
+
+@pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB"])
+def test_reduced_row_images_are_part_of_the_binlog_status(serve: Any, image: str) -> None:
+    serve({"gtid_executed": [("a:1-5", "", image)]})
+    status = Database(CONFIG).binlog_status("-80", TabletType.PRIMARY)
+    assert status is not None
+    assert not status.full_images
 
 
 def test_a_ping_has_a_tablet_answer(serve: Any) -> None:
