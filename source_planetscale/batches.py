@@ -32,9 +32,9 @@ def added_properties(config: Config) -> dict[str, Any]:
     if config.include_metadata:
         properties[METADATA_COLUMN] = {"type": ["object"], "airbyte_type": "object"}
     if config.include_cdc_columns:
-        moment = {"format": "date-time", "airbyte_type": "timestamp_with_timezone"}
-        properties[UPDATED_AT_COLUMN] = {"type": ["string"], **moment}
-        properties[DELETED_AT_COLUMN] = {"type": ["null", "string"], **moment}
+        # Plain strings, as Airbyte's MySQL source declares them, for models that were written for it.
+        properties[UPDATED_AT_COLUMN] = {"type": ["string"]}
+        properties[DELETED_AT_COLUMN] = {"type": ["null", "string"]}
         properties[CDC_CURSOR_COLUMN] = {"type": ["number"], "airbyte_type": "integer"}
     return properties
 

@@ -8,6 +8,7 @@ from typing import Final
 # Numbers that may be handed out between two states; what a cut sync emitted after its last state stays
 # below the first number of the next one.
 RESERVE: Final = 1 << 26
+_LOW: Final = RESERVE // 2
 
 
 class ChangeSequence:
@@ -32,6 +33,10 @@ class ChangeSequence:
     def reserved(self) -> int:
         """The number for the state: none that is handed out before the next state is greater."""
         return self._last + RESERVE
+
+    def runs_low(self, reserved: int) -> bool:
+        """Tells whether a state is due because little is left of what the last one reserved."""
+        return self.reserved - reserved > _LOW
 
     def take(self, count: int) -> range:
         """Hands out the next numbers.

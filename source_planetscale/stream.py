@@ -151,8 +151,12 @@ class TableStream(CheckpointMixin, Stream):
             raise system_error(f"Stream {self.name} was read without a connection.")
         self._refuse_missing_columns(configured_stream)
         state = self._first_state(configured_stream.sync_mode)
+        self._say_what_keyless_means()
         reading = self._reading = _Reading(self._table, self._shards, state, self._sync)
         try:
+            if self._config.include_cdc_columns:
+                # The numbers of the change cursor are reserved before the first of them leaves.
+                yield self._checkpoint_state(reading.state_json, state_manager)
             yield from super().read(
                 configured_stream, logger, slice_logger, reading.state_json, state_manager, internal_config
             )
@@ -203,6 +207,14 @@ class TableStream(CheckpointMixin, Stream):
                 f"Shards {', '.join(gone)} of {self.name} are gone: copying from the new ones."
             )
         return {shard: cursor for shard, cursor in saved.cursors.items() if shard in self._known_shards}
+
+    def _say_what_keyless_means(self) -> None:
+        if self._config.include_cdc_columns and not self._table.primary_key:
+            self.logger.warning(
+                f"Table {self.name} has no primary key: each of its changes is a record, but nothing tells "
+                "which earlier record an update or a delete belongs to. Sync it with 'Append'; "
+                "deduplication needs a key that you choose in the connection and that is unique in the table."
+            )
 
     def _refuse_missing_columns(self, configured_stream: ConfiguredAirbyteStream) -> None:
         configured = configured_stream.stream.json_schema.get("properties", {})
@@ -278,13 +290,17 @@ class _Reading:
     def _records(self, batch: RecordBatch, now: float) -> Iterator[AirbyteMessage]:
         *first, last = [batch] if self._sync.batched else batch.messages()
         yield from first
-        if self._policy.due(now):
+        if self._policy.due(now) or self._reserve_runs_low:
             self._remember()
             self.checkpoint_due = True
         yield last
         if self.checkpoint_due:
             self.checkpoint_due = False
             self._policy.done(now)
+
+    @property
+    def _reserve_runs_low(self) -> bool:
+        return self._sync.config.include_cdc_columns and self._changes.runs_low(self._state.cdc_cursor)
 
     def _remember(self) -> None:
         if self._sync.config.include_cdc_columns:
