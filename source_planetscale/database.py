@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from source_planetscale.errors import config_error
-from source_planetscale.mysql_errors import diagnose, is_refusal, is_shard_failure
+from source_planetscale.mysql_errors import diagnose, is_answer, is_refusal, is_shard_failure
 from source_planetscale.table import Column, Table
 
 if TYPE_CHECKING:
@@ -111,12 +111,17 @@ class Database:
         """
         if names is not None and not names:
             return []
-        *others, last = self._schema_targets()
-        for target in others:
-            with self._passing_over_a_failed_shard():
+        for target in self._schema_targets():
+            try:
                 return self._tables_at(target, names)
+            except _error_types() as error:
+                if not is_answer(error):
+                    raise diagnose(error, self._config) from None
+                if not is_shard_failure(error):
+                    break
         with self._explained():
-            return self._tables_at(last, names)
+            # Where single shards cannot be addressed, the keyspace as a whole can.
+            return self._tables_at(self._target(), names)
 
     def shards(self) -> list[str]:
         """Lists the serving shards of the keyspace in the order of their key ranges."""
@@ -209,14 +214,6 @@ class Database:
             yield
         except _error_types() as error:
             raise diagnose(error, self._config) from None
-
-    @contextmanager
-    def _passing_over_a_failed_shard(self) -> Iterator[None]:
-        try:
-            yield
-        except _error_types() as error:
-            if not is_shard_failure(error):
-                raise diagnose(error, self._config) from None
 
     @contextmanager
     def _connect(self, target: str) -> Iterator[Connection[Any]]:

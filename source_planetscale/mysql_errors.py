@@ -56,10 +56,15 @@ def diagnose(error: Exception, config: Config) -> AirbyteTracedException:
     )
 
 
+def is_answer(error: Exception) -> bool:
+    """Tells whether the server itself answered with this error, rather than the way to it failing."""
+    code = _code(error)
+    return code is not None and not _is_client_error(code)
+
+
 def is_refusal(error: Exception) -> bool:
     """Tells whether a server that works, with a login that works, declined this one statement."""
-    code = _code(error)
-    if code is None or _is_client_error(code) or code in {_ACCESS_DENIED, _UNKNOWN_DATABASE}:
+    if not is_answer(error) or _code(error) in {_ACCESS_DENIED, _UNKNOWN_DATABASE}:
         return False
     return not _mentions(error, *_NO_TABLET, *_UNAVAILABLE)
 

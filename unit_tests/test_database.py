@@ -299,20 +299,29 @@ def test_a_database_that_is_down_is_a_transient_error(serve: Any) -> None:
     assert caught.value.failure_type is FailureType.transient_error
 
 
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (DENIED, "may not read database 'shop'"),
-        (pymysql.OperationalError(2013, "Lost connection to MySQL server"), "failed or was lost"),
-    ],
-)
-def test_what_no_other_shard_can_mend_is_told_without_asking_them(
-    serve: Any, error: Exception, sentence: str
-) -> None:
-    server = serve({**SCHEMA, "information_schema.tables": error})
-    with pytest.raises(AirbyteTracedException, match=sentence):
+def test_a_lost_connection_is_told_without_asking_other_shards(serve: Any) -> None:
+    lost = pymysql.OperationalError(2013, "Lost connection to MySQL server")
+    server = serve({**SCHEMA, "information_schema.tables": lost})
+    with pytest.raises(AirbyteTracedException, match="failed or was lost"):
         Database(CONFIG).tables()
     assert server.targets("information_schema.tables") == ["shop:-80@primary"]
+
+
+def test_a_server_that_does_not_address_shards_is_asked_for_the_keyspace(serve: Any) -> None:
+    def base_tables(target: str) -> Any:
+        unknown = pymysql.OperationalError(1049, "unknown database")
+        return unknown if ":" in target else [("a",), ("b",)]
+
+    server = serve({**SCHEMA, "information_schema.tables": base_tables})
+    assert [table.name for table in Database(CONFIG).tables()] == ["a", "b"]
+    assert server.targets("information_schema.tables") == ["shop:-80@primary", "shop@primary"]
+
+
+def test_a_missing_permission_is_told_after_the_keyspace_was_asked(serve: Any) -> None:
+    server = serve({**SCHEMA, "information_schema.tables": DENIED})
+    with pytest.raises(AirbyteTracedException, match="may not read database 'shop'"):
+        Database(CONFIG).tables()
+    assert server.targets("information_schema.tables") == ["shop:-80@primary", "shop@primary"]
 
 
 def test_named_tables_are_asked_for_and_compared_exactly(serve: Any) -> None:
