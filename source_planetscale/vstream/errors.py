@@ -71,9 +71,16 @@ _PERMANENT_TEXTS = (
 )
 
 _ECHO_START = "error starting stream from shard GTID"
-_ECHO = re.compile(_ECHO_START + r" .*?: (?=error in vstream|persistent error|target:)", re.DOTALL)
+_KEYS = "table_p_ks"
+# The echo is proto text: what stands in its quotes is skipped, since a key may look like the echo's end.
+_ECHO = re.compile(
+    _ECHO_START + r' (?:[^"]|"(?:[^"\\]|\\.)*")*?: (?=error in vstream|persistent error|target:)',
+    re.DOTALL,
+)
 
 
 def _without_cursor(detail: str) -> str:
     text = _ECHO.sub("", detail)
-    return text.partition(_ECHO_START)[0] + "…" if "table_p_ks" in text else text
+    if _KEYS not in text:
+        return text
+    return re.split(f"{_ECHO_START}|{_KEYS}", text, maxsplit=1)[0] + "…"

@@ -7,6 +7,7 @@ with a catch-up of the rows already copied. Nothing here knows sockets, clocks o
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,9 @@ class ShardReader:
                 runs are as long as possible and deletes are left out.
             full_images: False if the server is known to log reduced row images.
         """
-        self.cursor = cursor if cursor.shape else replace(cursor, shape=shape_of(table.columns))
+        self.cursor = cursor
+        if cursor.position and cursor.shape is None:
+            self.cursor = replace(cursor, shape=shape_of(table.columns))
         self.journal: wire.Journal | None = None
         self.rows_removed: list[str] = []
         self.progress = 0
@@ -126,7 +129,6 @@ class ShardReader:
         self._fields: RowFields | None = None
         self._vgtid: wire.ShardGtid | None = None
         self._copied_to = ""
-        self._schema_changed = False
         self._begins = 0
 
     def feed(self, response: wire.VStreamResponse) -> list[RowRun]:
@@ -233,13 +235,19 @@ class ShardReader:
 
     def _refuse_ambiguous(self, before: wire.Row) -> None:
         # A reduced image whose logged columns all become NULL comes without its after-image and looks like
-        # a delete of a row that has nothing but its key (seen on Vitess 24).
+        # a delete of a row that has nothing but its key; that of a delete does not say which of its columns
+        # are missing (seen on Vitess 24).
         lengths = before.lengths
         others = [index for index in range(len(lengths)) if index not in self._key_indexes]
-        if not others or any(lengths[index] >= 0 for index in others):
+        nulls = [index for index in others if lengths[index] < 0]
+        if not nulls:
             return
-        columns = self._fields.columns if self._fields else ()
-        if not self._full_images or not all(columns[index].nullable for index in others):
+        if self._full_images:
+            columns = self._fields.columns if self._fields else ()
+            doubtful = nulls == others and not all(columns[index].nullable for index in others)
+        else:
+            doubtful = nulls == others or self._track_changes
+        if doubtful:
             raise IncompleteRow("binlog_row_image is not FULL")
 
     def _take_fields(self, event: wire.FieldEvent) -> None:
@@ -248,26 +256,27 @@ class ShardReader:
             raise ShapeHazard("the server no longer knows the columns of earlier changes")
         shape, known = shape_of(columns), self.cursor.shape or ()
         # Events from before a harmless change come with the columns that the table had then.
-        difference = hazard(known, shape) and hazard(shape, shape_of(self._table.columns))
-        if difference and not self._schema_changed:
+        difference = hazard(known, shape)
+        if difference and hazard(shape, shape_of(self._table.columns)):
             raise ShapeHazard(difference)
         self._fields = RowFields(columns, event.enum_set_string_values)
         names = [column.name for column in columns]
         self._key_indexes = tuple(names.index(key) for key in self._table.primary_key if key in names)
-        self.cursor = replace(self.cursor, shape=shape)
+        if shape != self.cursor.shape:
+            self.cursor = replace(self.cursor, shape=shape)
 
     def _take_ddl(self, statement: str) -> None:
         words = statement.lower().split(None, 2)
         if not words:
             return
-        self._schema_changed = True
         # Until the next description of the columns the shape is not known.
         self.cursor = replace(self.cursor, shape=None)
         if words[0] in ("truncate", "drop"):
             self.rows_removed.append(words[0].upper())
 
     def _refuse_statement(self, event: wire.VEvent) -> None:
-        if not event.dml or self._table.name.lower() in event.dml.lower():
+        name = rf"(?<!\w){re.escape(self._table.name)}(?!\w)"
+        if not event.dml or re.search(name, event.dml, re.IGNORECASE):
             raise IncompleteRow("binlog_format is not ROW")
 
     @property
@@ -277,7 +286,7 @@ class ShardReader:
     def _take_vgtid(self, vgtid: wire.VGtid) -> None:
         for entry in vgtid.shard_gtids:
             if entry.shard == self.cursor.shard:
-                if entry.gtid != self._position or entry.table_p_ks:
+                if entry.gtid != self._position or (entry.table_p_ks and entry != self._vgtid):
                     self.progress += 1
                 self._begins = 0
                 self._vgtid = entry
