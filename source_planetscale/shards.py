@@ -309,8 +309,8 @@ class TableRead:
         self._checked = time.monotonic()
 
     def start(self) -> None:
-        """Starts as many reads as may run side by side."""
-        while self._started < min(_SHARDS_AT_ONCE, len(self._reads)):
+        """Starts as many reads as may run side by side, unless the sync was interrupted before."""
+        while not self._sync.interrupted.is_set() and self._started < min(_SHARDS_AT_ONCE, len(self._reads)):
             self._start_next()
 
     def deliveries(self) -> Iterator[Delivery]:
