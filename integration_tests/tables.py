@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from integration_tests.vitess.cluster import VitessCluster
 
-_NAME = re.compile(r"create table (\w+)")
+_NAME = re.compile(r"create table (\w+|`[^`]+`)")
 
 
 def create(vitess: VitessCluster, keyspace: str, *statements: str) -> None:
