@@ -62,6 +62,10 @@ class Certificates:
             context.load_cert_chain(path)
         return context
 
+    def client_context(self) -> ssl.SSLContext:
+        """The context of a client that trusts the authority."""
+        return ssl.create_default_context(cadata=self.authority.decode())
+
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])

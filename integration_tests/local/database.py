@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pymysql
 
 from integration_tests.local.certificates import Certificates
 from integration_tests.local.dml import TableWriter
@@ -14,7 +17,7 @@ from integration_tests.local.faults import Fault, FaultKind, Faults
 from integration_tests.local.mysql_server import MysqlDoor
 from integration_tests.local.reshard import reshard
 from integration_tests.local.sample import generated_rows
-from integration_tests.local.session import Engine, Session
+from integration_tests.local.session import Engine
 from integration_tests.local.storage import Shard, Storage, Transaction
 from integration_tests.local.values import keep
 from integration_tests.local.vstream import Limits
@@ -23,9 +26,9 @@ from integration_tests.local.vstream_server import VStreamServer
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from integration_tests.local.values import Kept
 
 DEFAULT_KEYSPACES: Mapping[str, Sequence[str]] = {"shop": ["-80", "80-"], "src": ["0"]}
+HOST = "127.0.0.1"
 DEFAULT_USERS: Mapping[str, str] = {"local": "local-password"}
 
 
@@ -118,13 +121,24 @@ class LocalDatabase:
         self._storage.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def session(self, target: str) -> Session:
-        """A session of its own, for transactions."""
-        return Session(self._engine, target)
+    def connect(self, target: str) -> pymysql.Connection[Any]:
+        """Opens an autocommitting connection; the target is `keyspace`, `keyspace:shard`, either with `@type`."""
+        config = self.config(target)
+        return pymysql.connect(
+            host=HOST,
+            port=self.mysql_port,
+            user=config["username"],
+            password=config["password"],
+            database=target,
+            autocommit=True,
+            ssl=self.certificates.client_context() if self.certificates else None,
+        )
 
-    def execute(self, sql: str, target: str) -> list[tuple[Kept, ...]]:
-        """Runs one statement in autocommit mode; its rows."""
-        return list(self.session(target).execute(sql).rows)
+    def execute(self, sql: str, target: str, args: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Runs one statement over the MySQL protocol; its rows."""
+        with closing(self.connect(target)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql, args or None)
+            return list(cursor.fetchall())
 
     def create_table(self, keyspace: str, ddl: str, vindex_column: str | None = None) -> None:
         """Creates a table whose rows go to shards by a column, the key's first one by default."""
@@ -167,7 +181,7 @@ class LocalDatabase:
         """The connector's configuration for a keyspace."""
         user, password = next(iter(self._users.items()), ("local", "local-password"))
         config: dict[str, Any] = {
-            "host": "localhost",
+            "host": HOST,
             "database": database,
             "username": user,
             "password": password,

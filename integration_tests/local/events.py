@@ -140,4 +140,3 @@ class TablePlan:
             cell = cells[at]
             changed[at] = None if cell is None else from_binlog(column, cell)
         return tuple(changed)
-

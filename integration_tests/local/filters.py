@@ -28,6 +28,7 @@ class TableFilter:
             StreamError: A rule's filter is no SELECT of plain columns.
         """
         self._rules = [(rule.match, _columns(rule.filter)) for rule in rules]
+        self._unfiltered = {rule.match for rule in rules if not rule.filter}
 
     @property
     def exact_names(self) -> list[str]:
@@ -37,6 +38,19 @@ class TableFilter:
     def matches(self, name: str) -> bool:
         """Whether a rule asks for the table."""
         return self._rule(name) is not None
+
+    def check_binlog(self, name: str) -> None:
+        """Refuses a binlog event of a table whose rule names it without a filter, which a copy takes.
+
+        Raises:
+            StreamError: The table has such a rule.
+        """
+        if name in self._unfiltered:
+            text = (
+                "stream (at source tablet) error: Code: INVALID_ARGUMENT Query was empty "
+                f"failed to build table replication plan for table {name}"
+            )
+            raise StreamError(grpc.StatusCode.UNKNOWN, text)
 
     def columns(self, table: Table, names: Sequence[str]) -> list[int]:
         """The places among `names` of the columns asked for, in the order asked.

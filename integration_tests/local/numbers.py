@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from decimal import Decimal
 from typing import Any
 
 # Beyond these powers of ten MySQL writes a double with an exponent.
@@ -22,11 +23,7 @@ def _digits(text: str) -> tuple[str, str, int]:
 
 def _shortest(value: float) -> str:
     """The shortest text in scientific form that reads back as the same double."""
-    for precision in (15, 16):
-        text = f"{value:.{precision - 1}e}"
-        if float(text) == value:
-            return text
-    return f"{value:.16e}"
+    return f"{Decimal(repr(value)):e}" if value else f"{value:.0e}"
 
 
 def to_float32(value: float) -> float:

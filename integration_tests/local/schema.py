@@ -61,7 +61,16 @@ BLOB_SIZES: Mapping[str, int] = {
 TEXTS = {f"{size}text": length for size, length in BLOB_SIZES.items()}
 BLOBS = {f"{size}blob": length for size, length in BLOB_SIZES.items()}
 GEOMETRIES = frozenset(
-    ["geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection"]
+    [
+        "geometry",
+        "point",
+        "linestring",
+        "polygon",
+        "multipoint",
+        "multilinestring",
+        "multipolygon",
+        "geometrycollection",
+    ]
 )
 
 NOT_NULL, PRI_KEY, UNIQUE_KEY, MULTIPLE_KEY, BLOB_FLAG, UNSIGNED, ZEROFILL, BINARY_FLAG = (

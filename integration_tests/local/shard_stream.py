@@ -227,6 +227,7 @@ class ShardStream:
         return name not in self._held_back and self._ask.tables.matches(name)
 
     def _rows(self, part: LogPart) -> list[wire.VEvent]:
+        self._ask.tables.check_binlog(part.name)
         types, changes = marshal.loads(part.payload)  # noqa: S302  # written by this process
         plan = self._plan(part.name, types)
         events = [] if plan.field_sent else [plan.field_event(in_copy=False)]
