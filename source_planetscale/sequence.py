@@ -30,6 +30,11 @@ class ChangeSequence:
         self._lock = threading.Lock()
 
     @property
+    def last(self) -> int:
+        """The number for the state of a stream that emits nothing more: the greatest one handed out."""
+        return self._last
+
+    @property
     def reserved(self) -> int:
         """The number for the state: none that is handed out before the next state is greater."""
         return self._last + RESERVE

@@ -22,6 +22,8 @@ from source_planetscale.vstream.wire import vstream_pb2 as wire
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
 VERSION = 1
 LEGACY_TYPE = "LEGACY"
 
@@ -132,10 +134,11 @@ class StreamState:
         shapes = _parse_shapes(_plain(raw.get("shapes", {})), stream)
         state = cls(full_refresh=bool(raw.get("full_refresh")))
         state.cdc_cursor = _parse_cdc_cursor(raw.get("cdc_cursor", 0), stream)
-        for name, saved in shards.items():
-            cursor = _parse_shard(_plain(saved), keyspace=keyspace, shard=name, stream=stream)
-            shape = shapes.get(_plain(saved).get("shape"))
-            state.cursors[cursor.shard] = replace(cursor, shape=shape)
+        # Of two spellings of a shard's name the one without blanks was read.
+        for name in sorted(shards, key=lambda name: name == name.strip()):
+            saved = _plain(shards[name])
+            cursor = _parse_shard(saved, keyspace=keyspace, shard=name, stream=stream)
+            state.cursors[cursor.shard] = replace(cursor, shape=_shape_of_shard(saved, shapes, name, stream))
         return state
 
     def to_json(self) -> dict[str, Any]:
@@ -183,6 +186,7 @@ def state_messages(saved: object) -> list[dict[str, Any]]:
 def _item_messages(item: object) -> list[dict[str, Any]]:
     if isinstance(item, dict):
         if item.get("type") in ("STREAM", "GLOBAL"):
+            _check_parts(item)
             return [item]
         if item.get("type") == "STATE" and isinstance(item.get("state"), dict):
             return _item_messages(item["state"])
@@ -192,10 +196,33 @@ def _item_messages(item: object) -> list[dict[str, Any]]:
             return _legacy_messages(item["streams"])
         if item.get("type") == LEGACY_TYPE or item == {"data": None}:
             return []
-    raise config_error(
+    raise _unknown_form()
+
+
+def _unknown_form() -> AirbyteTracedException:
+    return config_error(
         "The state is of no form that this connector knows (a list of STREAM states, or the object with "
         '"streams" of the previous connector). Check that it belongs to this connection, or clear it.'
     )
+
+
+def _check_parts(message: Mapping[str, Any]) -> None:
+    # The CDK passes over what is no state of a stream, which would copy that stream from the start.
+    shared = message.get("global")
+    parts = shared.get("stream_states") if isinstance(shared, dict) else [message.get("stream")]
+    for part in parts if isinstance(parts, list) else [None]:
+        if not isinstance(part, dict):
+            raise _unknown_form()
+        descriptor = part.get("stream_descriptor")
+        name = descriptor.get("name") if isinstance(descriptor, dict) else None
+        if not isinstance(name, str):
+            raise _unknown_form()
+        _check_stream_state(part.get("stream_state"), name)
+
+
+def _check_stream_state(saved: object, stream: str) -> None:
+    if saved is not None and not isinstance(saved, dict):
+        raise _damaged(stream, None, "it is no object")
 
 
 def _legacy_messages(streams: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -207,12 +234,13 @@ def _legacy_messages(streams: Mapping[str, Any]) -> list[dict[str, Any]]:
             raise config_error(
                 f"The state names the stream {key!r} without its keyspace. Clear the state to start again."
             )
+        _check_stream_state(saved, name)
         messages.append(
             {
                 "type": "STREAM",
                 "stream": {
                     "stream_descriptor": {"name": name, "namespace": namespace},
-                    "stream_state": saved if isinstance(saved, dict) else {},
+                    "stream_state": saved or {},
                 },
             }
         )
@@ -227,6 +255,17 @@ def _parse_shard(saved: object, *, keyspace: str, shard: str, stream: str) -> Cu
         return Cursor.decode(text, keyspace=keyspace, shard=shard)
     except ValueError as error:
         raise _damaged(stream, shard, str(error)) from None
+
+
+def _shape_of_shard(
+    saved: Mapping[str, Any], shapes: Mapping[str, Shape], shard: str, stream: str
+) -> Shape | None:
+    key = saved.get("shape")
+    if key is None:
+        return None
+    if not isinstance(key, str) or key not in shapes:
+        raise _damaged(stream, shard, "the table shape that it names is missing")
+    return shapes[key]
 
 
 def _parse_shapes(saved: object, stream: str) -> dict[str, Shape]:
@@ -262,7 +301,7 @@ def _plain(value: Any) -> Any:
     return vars(value) if hasattr(value, "__dict__") and not isinstance(value, dict) else value
 
 
-def _damaged(stream: str, shard: str | None, reason: str) -> Exception:
+def _damaged(stream: str, shard: str | None, reason: str) -> AirbyteTracedException:
     where = f"shard {shard!r} of stream {stream!r}" if shard is not None else f"stream {stream!r}"
     return config_error(
         f"The saved state of {where} cannot be used: {reason}. Nothing was read. "

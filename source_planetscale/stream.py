@@ -303,8 +303,10 @@ class _Reading:
         return self._sync.config.include_cdc_columns and self._changes.runs_low(self._state.cdc_cursor)
 
     def _remember(self) -> None:
+        ended = self._ended.issuperset(self._shards)
         if self._sync.config.include_cdc_columns:
-            self._state.cdc_cursor = self._changes.reserved
-        if self._ended.issuperset(self._shards) and not self.errors:
+            # A reserve with every sync would run ahead of the clock, which orders what a lost state does not.
+            self._state.cdc_cursor = self._changes.last if ended else self._changes.reserved
+        if ended and not self.errors:
             self._state.full_refresh = False
         self.state_json = self._state.to_json()
