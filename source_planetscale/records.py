@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from source_planetscale.columns import Encoded, Encoder
     from source_planetscale.table import Column
-    from source_planetscale.vstream.wire import vstream_pb2 as wire
+    from source_planetscale.vstream.rows import Rows
 
 __all__ = ["Phase", "RecordBatch", "RowFormatter"]
 
@@ -72,12 +72,7 @@ class RowFormatter:
             % (orjson.dumps(stream), orjson.dumps(namespace))
         )
 
-    def lines(
-        self,
-        rows: Iterable[wire.Row],
-        tails: Iterable[bytes] | None,
-        emitted_at_ms: int,
-    ) -> list[bytes]:
+    def lines(self, rows: Rows, tails: Iterable[bytes] | None, emitted_at_ms: int) -> list[bytes]:
         r"""Formats rows; one batch of many rows is much cheaper than many of one.
 
         A value that has no right form in JSON becomes null, with an entry in the record's
@@ -92,21 +87,15 @@ class RowFormatter:
             A line per row, `\n` at its end.
 
         Raises:
-            ValueError: A row has another number of values than there are columns, or other bytes than
-                its lengths say; values must not slip into neighbouring columns.
+            ValueError: The rows have another number of values than there are columns, or other bytes than
+                their lengths say; values must not slip into neighbouring columns.
         """
-        width = len(self._encoders)
-        lengths: list[int] = []
-        values: list[bytes] = []
-        for row in rows:
-            # A slice of a repeated field is read in one go, an iteration item by item.
-            lengths += row.lengths[:]
-            values.append(row.values)
-            if len(lengths) != width * len(values):
-                raise ValueError("A row and its table have different numbers of columns.")
-        if not values:
+        if not rows.count:
             return []
-        columns, changes = self._encode(_cells(lengths, values), lengths)
+        lengths = rows.lengths
+        if rows.width != len(self._encoders) or len(lengths) != rows.width * rows.count:
+            raise ValueError("A row and its table have different numbers of columns.")
+        columns, changes = self._encode(_cells(lengths, rows.values), lengths)
         template = self._template(
             [quoted for _, quoted in columns],
             has_tails=tails is not None,
@@ -117,7 +106,7 @@ class RowFormatter:
         if tails is not None:
             parts.append(tails)
         if changes:
-            parts.append(_meta(changes.get(row)) for row in range(len(values)))
+            parts.append(_meta(changes.get(row)) for row in range(rows.count))
         return list(map(template.__mod__, zip(*parts, strict=True)))
 
     def _encode(self, cells: list[bytes], lengths: list[int]) -> tuple[list[Encoded], dict[int, list[bytes]]]:

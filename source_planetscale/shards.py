@@ -17,6 +17,7 @@ from source_planetscale.resume import Verdict, judge
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.reader import IncompleteRow, ProtocolError, ShapeHazard, ShardReader
+from source_planetscale.vstream.rows import block_of
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
@@ -187,7 +188,8 @@ class ShardRead:
         try:
             for raw in call:
                 progress, cursor = reader.progress, reader.cursor
-                runs = reader.feed(wire.VStreamResponse.FromString(raw))
+                response = wire.VStreamResponse.FromString(raw)
+                runs = reader.feed(response, block_of(response, raw))
                 if reader.progress != progress:
                     self._idle_since = time.monotonic()
                 self._report_removed_rows(reader)
@@ -269,7 +271,7 @@ class ShardRead:
             statement = reader.rows_removed.pop(0)
             self._sync.logger.warning(
                 f"{statement} of {self._where}: the server sends no deletes for it, so rows that were read "
-                "before stay in the destination. Clear this stream's data to bring both in line."
+                "before stay in the destination. Refresh this stream and remove its records to bring both in line."
             )
 
     def _log_start(self) -> None:

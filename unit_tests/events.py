@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from source_planetscale.table import Column, Table
@@ -10,6 +11,8 @@ from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from source_planetscale.vstream.rows import Rows
 
 KEYSPACE = "shop"
 SHARD = "-80"
@@ -114,6 +117,13 @@ def row(*values: object) -> wire.Row:
         lengths=[-1 if text is None else len(text) for text in texts],
         values=b"".join(text for text in texts if text is not None),
     )
+
+
+def cut(rows: Rows) -> list[list[bytes | None]]:
+    """The values of each row."""
+    pieces = BytesIO(b"".join(rows.values))
+    values = [None if length < 0 else pieces.read(length) for length in rows.lengths]
+    return [values[start : start + rows.width] for start in range(0, len(values), rows.width)]
 
 
 def bitmap(bits: Sequence[bool]) -> wire.Bitmap:

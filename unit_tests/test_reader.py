@@ -1,39 +1,31 @@
-"""What the reader of one shard makes of every sequence of events that vtgate sends."""
+"""What the reader of one shard makes of every sequence of copy and catch-up that vtgate sends."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from source_planetscale.shape import shape_of
-from source_planetscale.state import Cursor
-from source_planetscale.table import Column, Table
+from source_planetscale.table import Table
 from source_planetscale.vstream.lastpk import cells
-from source_planetscale.vstream.position import Position
-from source_planetscale.vstream.reader import IncompleteRow, ProtocolError, RowRun, ShapeHazard, ShardReader
-from source_planetscale.vstream.wire import vstream_pb2 as wire
+from source_planetscale.vstream.reader import ProtocolError
 from unit_tests.events import (
     KEYLESS,
-    KEYSPACE,
     NOON,
     SHARD,
-    TABLE,
     begin,
     both_copy_completed,
     change,
     commit,
     copied,
     copy_completed,
-    ddl,
     fields,
     gtid,
     heartbeat,
     inserted,
-    journal,
     keyed_by,
     last_key,
     other,
@@ -41,56 +33,11 @@ from unit_tests.events import (
     row,
     rows,
     small_copy,
-    statement_event,
     transaction,
     vgtid,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from random import Random
-
-START = Cursor(KEYSPACE, SHARD)
-ONE, TWO, THREE = row(1, "one", "x"), row(2, "two", None), row(3, "three", "z")
-
-
-def position(last: int) -> Position:
-    return Position.parse(gtid(last))
-
-
-def after(last: int, key: wire.Row | None = None, *, table: Table = TABLE) -> Cursor:
-    """A cursor of the copy's middle if there is a key, otherwise of catch-up."""
-    last_pk = None if key is None else last_key(key, table).SerializeToString(deterministic=True)
-    return Cursor(KEYSPACE, SHARD, gtid(last), last_pk, shape_of(table.columns))
-
-
-def reader(
-    cursor: Cursor = START,
-    *,
-    stop: int = 10,
-    table: Table = TABLE,
-    track_changes: bool = False,
-    full_images: bool = True,
-) -> ShardReader:
-    return ShardReader(table, cursor, position(stop), track_changes=track_changes, full_images=full_images)
-
-
-def feed(shard: ShardReader, responses: Iterable[wire.VStreamResponse]) -> list[RowRun]:
-    return [run for part in responses for run in shard.feed(part)]
-
-
-def images(runs: Iterable[RowRun]) -> list[list[bytes | None]]:
-    return [cells(image) for run in runs for image in run.rows]
-
-
-def keys(runs: Iterable[RowRun]) -> list[int]:
-    return [int(values[0] or b"") for values in images(runs)]
-
-
-def kinds(runs: Iterable[RowRun]) -> list[tuple[bool, list[int]]]:
-    """Whether each run was deleted, and its keys."""
-    return [(run.deleted, keys([run])) for run in runs]
-
+from unit_tests.model import LOGS, Log, Server
+from unit_tests.reading import ONE, START, THREE, TWO, after, feed, images, keys, kinds, reader
 
 # The copy.
 
@@ -111,7 +58,7 @@ def test_a_copy_in_batches_moves_the_cursor_with_each_batch() -> None:
     for image in (ONE, TWO):
         shard.feed(response(begin()))
         runs = shard.feed(response(copied(image), vgtid(gtid(10), last_key(image)), commit()))
-        assert keys(runs) == keys([RowRun(runs[0].fields, [image], False, True, 0, "")])
+        assert keys(runs) == [int(cells(image)[0] or b"")]
         assert shard.cursor == after(10, image)
         assert not shard.done
     feed(shard, [response(begin(), vgtid(gtid(10)), commit()), both_copy_completed()])
@@ -391,305 +338,13 @@ def test_copied_rows_and_changes_are_never_in_one_run() -> None:
     assert [(run.copied, keys([run])) for run in runs] == [(True, [1]), (False, [2]), (True, [3])]
 
 
-# Changes of the table.
-
-
-def test_a_statement_that_changes_the_table_moves_the_cursor_and_forgets_the_shape() -> None:
-    shard = reader(after(5))
-    assert shard.feed(response(vgtid(gtid(6)), ddl("alter table orders add column z int"))) == []
-    assert shard.cursor == replace(after(6), shape=None)
-
-
-def test_rows_after_a_seen_change_of_the_table_have_its_new_shape() -> None:
-    wider = replace(TABLE, columns=(TABLE.columns[0], Column("mid", "int"), *TABLE.columns[1:]))
-    shard = reader(after(5))
-    shard.feed(response(vgtid(gtid(6)), ddl("alter table orders add column mid int after id")))
-    runs = shard.feed(transaction(7, fields(wider), inserted(row(1, 2, "one", "x"))))
-    assert [column.name for column in runs[0].fields.columns] == ["id", "mid", "label", "note"]
-    assert shard.cursor == after(7, table=wider)
-
-
-def test_rows_under_a_shape_that_no_statement_explains_are_a_hazard() -> None:
-    moved = replace(TABLE, columns=(TABLE.columns[0], Column("mid", "int"), *TABLE.columns[1:]))
-    shard = reader(after(5))
-    with pytest.raises(ShapeHazard, match="`label` stands where `mid` stands"):
-        shard.feed(transaction(6, fields(moved), inserted(ONE)))
-    assert shard.cursor == after(5)
-
-
-def test_a_second_change_of_the_table_is_no_less_a_hazard_than_the_first() -> None:
-    wider = replace(TABLE, columns=(*TABLE.columns, Column("z", "int")))
-    moved = replace(TABLE, columns=(TABLE.columns[0], *TABLE.columns[2:], Column("y", "int")))
-    shard = reader(after(5))
-    shard.feed(response(vgtid(gtid(6)), ddl("alter table orders add column z int")))
-    shard.feed(transaction(7, fields(wider), inserted(row(1, "one", "x", 5))))
-    with pytest.raises(ShapeHazard):
-        shard.feed(transaction(8, fields(moved), inserted(ONE)))
-
-
-def test_columns_that_were_added_since_at_the_end_are_no_hazard() -> None:
-    today = replace(TABLE, columns=(*TABLE.columns, Column("z", "int")))
-    shard = reader(replace(after(5), shape=shape_of(today.columns)), table=today)
-    assert keys(shard.feed(transaction(6, fields(TABLE), inserted(ONE)))) == [1]
-
-
-def test_columns_that_the_server_cannot_name_are_a_hazard() -> None:
-    nameless = replace(TABLE, columns=tuple(Column(f"@{n}", "bigint") for n in (1, 2, 3)))
-    shard = reader(after(5))
-    with pytest.raises(ShapeHazard, match="no longer knows"):
-        shard.feed(transaction(6, fields(nameless), inserted(ONE)))
-
-
-def test_a_copy_from_the_start_takes_the_shape_that_it_finds() -> None:
-    renamed = replace(TABLE, columns=(TABLE.columns[0], Column("title", "varchar(20)", "utf8mb4")))
-    shard = reader()
-    feed(shard, small_copy(row(1, "one"), table=renamed))
-    assert shard.cursor == after(10, table=renamed)
-
-
-@pytest.mark.parametrize(
-    ("statement", "removed"),
-    [
-        ("truncate table orders", ["TRUNCATE"]),
-        ("DROP TABLE `orders` /* generated by server */", ["DROP"]),
-        ("alter table orders drop column note", []),
-        ("", []),
-    ],
-)
-def test_a_statement_that_removes_rows_without_deletes_is_reported(
-    statement: str, removed: list[str]
-) -> None:
-    shard = reader(after(5))
-    shard.feed(response(vgtid(gtid(6)), ddl(statement)))
-    assert shard.rows_removed == removed
-    assert shard.cursor.position == gtid(6)
-
-
-# Rows that are not whole.
-
-
-ALL_PRESENT, NOTE_ABSENT = (True, True, True), (True, True, False)
-
-
-def test_an_image_without_some_column_is_refused() -> None:
-    shard = reader(after(5))
-    with pytest.raises(IncompleteRow, match="binlog_row_image"):
-        shard.feed(transaction(6, fields(), rows(change(None, row(1, "one", None), present=NOTE_ABSENT))))
-    assert shard.cursor == after(5)
-
-
-def test_an_image_that_names_all_columns_as_present_is_whole() -> None:
-    shard = reader(after(5))
-    assert keys(shard.feed(transaction(6, fields(), rows(change(None, ONE, present=ALL_PRESENT))))) == [1]
-
-
-def test_a_partial_json_value_is_refused() -> None:
-    shard = reader(after(5))
-    with pytest.raises(IncompleteRow, match="PARTIAL_JSON"):
-        shard.feed(
-            transaction(6, fields(), rows(change(ONE, ONE, present=ALL_PRESENT, partial_json=(True,))))
-        )
-
-
-def test_a_json_value_that_came_whole_is_taken() -> None:
-    shard = reader(after(5))
-    whole = rows(change(ONE, ONE, present=ALL_PRESENT, partial_json=(False,)))
-    assert keys(shard.feed(transaction(6, fields(), whole))) == [1]
-
-
-@pytest.mark.parametrize("track_changes", [False, True])
-def test_what_may_be_an_update_to_nulls_is_refused_under_reduced_images(track_changes: bool) -> None:
-    shard = reader(after(5), track_changes=track_changes, full_images=False)
-    with pytest.raises(IncompleteRow, match="binlog_row_image"):
-        shard.feed(transaction(6, fields(), rows(change(row(1, None, None)))))
-    assert shard.cursor == after(5)
-
-
-def test_a_row_of_nulls_may_be_deleted_under_full_images() -> None:
-    shard = reader(after(5), track_changes=True)
-    runs = shard.feed(transaction(6, fields(), rows(change(row(1, None, None)))))
-    assert kinds(runs) == [(True, [1])]
-
-
-def test_a_deleted_row_without_a_value_that_cannot_be_null_shows_reduced_images() -> None:
-    strict = replace(TABLE, columns=(*TABLE.columns[:2], replace(TABLE.columns[2], nullable=False)))
-    shard = reader(after(5, table=strict), table=strict)
-    with pytest.raises(IncompleteRow, match="binlog_row_image"):
-        shard.feed(transaction(6, fields(strict), rows(change(row(1, None, None)))))
-
-
-def test_a_deleted_row_of_nothing_but_its_key_is_a_delete() -> None:
-    bare = replace(TABLE, columns=TABLE.columns[:1])
-    shard = reader(after(5, table=bare), table=bare, track_changes=True, full_images=False)
-    assert kinds(shard.feed(transaction(6, fields(bare), rows(change(row(1)))))) == [(True, [1])]
-
-
-@pytest.mark.parametrize("dml", ["", "insert into orders values (1)", "INSERT INTO `ORDERS` VALUES (1)"])
-def test_a_change_that_came_as_a_statement_is_refused(dml: str) -> None:
-    shard = reader(after(5))
-    with pytest.raises(IncompleteRow, match="binlog_format"):
-        shard.feed(response(begin(), statement_event(dml), vgtid(gtid(6)), commit()))
-    assert shard.cursor == after(5)
-
-
-@pytest.mark.parametrize("dml", ["insert into others values (1)", "insert into reorders values (1)"])
-def test_a_statement_on_another_table_is_not_this_ones(dml: str) -> None:
-    shard = reader(after(5))
-    shard.feed(response(begin(), statement_event(dml), vgtid(gtid(6)), commit()))
-    assert shard.cursor == after(6)
-
-
-# Reshards.
-
-
-def test_a_journal_ends_the_shard_before_its_own_position() -> None:
-    shard = reader(after(5))
-    runs = shard.feed(
-        response(
-            *(begin(), fields(), inserted(ONE), vgtid(gtid(6)), commit()),
-            *(vgtid(gtid(7)), other()),
-            *(begin(), journal(gtid(8), ["-40", "40-80"]), vgtid(gtid(8)), commit()),
-        )
-    )
-    assert keys(runs) == [1]
-    assert shard.cursor == after(7)
-    assert shard.journal is not None
-    assert [entry.shard for entry in shard.journal.shard_gtids] == ["-40", "40-80"]
-
-
-def test_a_journal_of_moved_tables_ends_nothing() -> None:
-    shard = reader(after(5))
-    shard.feed(response(begin(), journal(gtid(6), ["-"], wire.TABLES), vgtid(gtid(6)), commit()))
-    assert (shard.journal, shard.cursor) == (None, after(6))
-
-
-# Progress, by which a stall is told.
-
-
-def test_what_vtgate_sends_again_and_again_is_no_progress() -> None:
-    shard = reader(after(5))
-    again = response(begin(), fields(), inserted(ONE))
-    shard.feed(again)
-    progress = shard.progress
-    for _ in range(5):
-        shard.feed(again)
-    assert shard.progress == progress
-
-
-def test_the_beginning_of_a_copy_again_and_again_is_no_progress() -> None:
-    shard = reader(after(10, ONE))
-    again = [response(begin(), fields()), response(vgtid(gtid(10), last_key(ONE)))]
-    feed(shard, again)
-    progress = shard.progress
-    for _ in range(5):
-        feed(shard, again)
-    assert shard.progress == progress
-
-
-def test_the_same_description_again_leaves_the_cursor_as_it_was() -> None:
-    shard = reader(after(5))
-    cursor = shard.cursor
-    shard.feed(response(begin(), fields()))
-    assert shard.cursor is cursor
-
-
-@pytest.mark.parametrize(
-    "part",
-    [
-        response(begin(), fields(), inserted(ONE)),
-        transaction(6),
-        response(vgtid(gtid(6)), other()),
-        response(vgtid(gtid(6)), ddl("alter table orders add z int")),
-    ],
-    ids=["rows", "empty transaction", "other", "statement"],
-)
-def test_rows_and_new_positions_are_progress(part: wire.VStreamResponse) -> None:
-    shard = reader(after(5))
-    progress = shard.progress
-    shard.feed(part)
-    assert shard.progress > progress
-
-
 # Any script, cut anywhere.
 
 
-class Server:
-    """A model of one shard: a log of transactions, and streams of it as vtgate sends them."""
-
-    def __init__(self, log: list[list[tuple[int, str | None]]], random: Random) -> None:
-        """Takes a list of transactions, each a list of changes: a key and its new value or None."""
-        self.log = log
-        self.head = random.randint(0, len(log))
-        self._random = random
-
-    def content(self, last: int) -> dict[int, str]:
-        table: dict[int, str] = {}
-        for changes in self.log[:last]:
-            for key, value in changes:
-                if value is None:
-                    table.pop(key, None)
-                else:
-                    table[key] = value
-        return table
-
-    def stream(self, cursor: Cursor) -> list[wire.VStreamResponse]:
-        """The whole stream from a cursor to the head, in responses that begin and end anywhere."""
-        self.head = self._random.randint(self.head, len(self.log))
-        start = int(cursor.position.rpartition("-")[2] or 0) if cursor.position else 0
-        if not cursor.copying:
-            return self._cut(self._changes(start, None))
-        if cursor.last_pk is None:
-            return self._cut([*self._copy(0)])
-        lastpk = wire.QueryResult.FromString(cursor.last_pk)
-        caught_up = self._changes(start, lastpk)
-        return self._cut([*caught_up, *self._copy(int(cells(lastpk.rows[0])[0] or b""))])
-
-    def _changes(self, start: int, lastpk: wire.QueryResult | None) -> list[wire.VEvent]:
-        events = [fields()]
-        table = self.content(start)
-        for number in range(start, self.head):
-            events.append(begin())
-            for key, value in self.log[number]:
-                before = row(key, table[key], None) if key in table else None
-                if value is None and before is None:
-                    continue
-                events.append(rows(change(before, None if value is None else row(key, value, None))))
-                if value is None:
-                    del table[key]
-                else:
-                    table[key] = value
-            events += [vgtid(gtid(number + 1), lastpk), commit()]
-        return events
-
-    def _copy(self, last: int) -> list[wire.VEvent]:
-        snapshot = gtid(self.head)
-        events = [begin(), fields(), vgtid(snapshot)]
-        for key, value in sorted(self.content(self.head).items()):
-            if key > last:
-                image = row(key, value, None)
-                events += [copied(image), vgtid(snapshot, last_key(image)), commit(), begin()]
-        return [*events, vgtid(snapshot), commit(), copy_completed(SHARD), copy_completed()]
-
-    def _cut(self, events: list[wire.VEvent]) -> list[wire.VStreamResponse]:
-        parts: list[wire.VStreamResponse] = []
-        while events:
-            size = self._random.randint(1, 6)
-            parts.append(response(*events[:size]))
-            events = events[size:]
-            if self._random.random() < 0.1:
-                parts.append(response(heartbeat()))
-        return parts
-
-
-CHANGES = st.lists(
-    st.tuples(st.integers(1, 6), st.one_of(st.none(), st.sampled_from("abc"))), min_size=0, max_size=4
-)
-
-
 @settings(deadline=None)
-@given(log=st.lists(CHANGES, min_size=1, max_size=8), random=st.randoms(use_true_random=True))
+@given(log=LOGS, random=st.randoms(use_true_random=True))
 def test_any_stream_cut_anywhere_loses_no_change_when_it_goes_on_from_its_cursor(
-    log: list[list[tuple[int, str | None]]], random: Random
+    log: Log, random: Random
 ) -> None:
     server = Server(log, random)
     shard = reader(stop=len(log), track_changes=True)

@@ -8,18 +8,22 @@ with a catch-up of the rows already copied. Nothing here knows sockets, clocks o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from source_planetscale.columns import columns_of
 from source_planetscale.shape import hazard, shape_of
 from source_planetscale.vstream.lastpk import cells, copy_can_resume, mismatch
 from source_planetscale.vstream.position import Position
+from source_planetscale.vstream.rows import Rows
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from source_planetscale.state import Cursor
     from source_planetscale.table import Column, Table
+    from source_planetscale.vstream.rows import RowBlock
 
 
 class ProtocolError(Exception):
@@ -61,11 +65,29 @@ class RowRun:
     """
 
     fields: RowFields
-    rows: list[wire.Row]
+    rows: Rows
     deleted: bool
     copied: bool
     timestamp: int
     position: str
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What one response has brought so far."""
+
+    runs: list[RowRun] = field(default_factory=list)
+    run: RowRun | None = None
+    placed: int = 0
+    safe: wire.ShardGtid | None = None
+    copy_completed: bool = False
+
+    def place(self, position: str) -> None:
+        """Gives the runs since the last position this one, and ends the current run."""
+        for run in self.runs[self.placed :]:
+            run.position = position
+        self.placed = len(self.runs)
+        self.run = None
 
 
 class ShardReader:
@@ -131,11 +153,12 @@ class ShardReader:
         self._copied_to = ""
         self._begins = 0
 
-    def feed(self, response: wire.VStreamResponse) -> list[RowRun]:
+    def feed(self, response: wire.VStreamResponse, block: RowBlock | None = None) -> list[RowRun]:
         """Takes one response.
 
         Args:
             response: The next response of the stream that `cursor` opened.
+            block: Its rows, if `block_of` gives them: the same result, sooner.
 
         Returns:
             The changes in it, in order. `cursor`, `done` and `journal` are brought up to date.
@@ -145,81 +168,99 @@ class ShardReader:
             ShapeHazard: The rows would stand under wrong columns; the cursor has not moved.
             IncompleteRow: A row lacks values; the cursor has not moved.
         """
-        runs: list[RowRun] = []
-        run: RowRun | None = None
-        unplaced = 0
-        safe: wire.ShardGtid | None = None
-        copy_completed = False
-        for event in response.events:
+        taken = _Taken()
+        if block is None:
+            self._take(response.events, taken)
+        else:
+            self._take(response.events[: block.start], taken)
+            if not self._take_block(block, taken):
+                self._take(response.events[block.start : block.stop], taken)
+            self._take(response.events[block.stop :], taken)
+        # A transaction that vtgate begins anew, as it does for ever with a row beyond its message limit,
+        # sends its first rows again.
+        if taken.runs and self._begins <= 1:
+            self.progress += 1
+        self._advance(taken)
+        return [run for run in taken.runs if run.rows]
+
+    def _take(self, events: Iterable[wire.VEvent], taken: _Taken) -> None:
+        for event in events:
             kind = event.type
             if kind == _ROW:
-                timestamp = event.timestamp
-                if run is None or (timestamp != run.timestamp and self._splits(run, timestamp)):
-                    run = self._new_run(runs, timestamp, deleted=False)
-                if run.copied:
-                    # The copy sends one row in an event (seen on Vitess 24), but says so nowhere.
-                    run.rows += [change.after for change in event.row_event.row_changes]
-                else:
-                    run = self._take_changes(event.row_event, runs, run, timestamp)
+                self._take_row(event, taken)
             elif kind == wire.BEGIN:
                 self._begins += 1
             elif kind == wire.VGTID:
                 self._take_vgtid(event.vgtid)
                 if self._track_changes:
-                    for placed in runs[unplaced:]:
-                        placed.position = self._position
-                    unplaced = len(runs)
-                    run = None
+                    taken.place(self._position)
             elif kind in _TRANSACTION_ENDS:
-                safe = self._vgtid
+                taken.safe = self._vgtid
                 if kind == wire.DDL:
                     self._take_ddl(event.statement)
             elif kind == wire.FIELD:
                 self._take_fields(event.field_event)
-                run = None
+                taken.run = None
             elif kind == wire.COPY_COMPLETED:
-                copy_completed = True
+                taken.copy_completed = True
             elif kind == wire.JOURNAL and event.journal.migration_type == wire.SHARDS:
                 self.journal = event.journal
-                break
             elif kind in _STATEMENTS:
                 self._refuse_statement(event)
-        # A transaction that vtgate begins anew, as it does for ever with a row beyond its message limit,
-        # sends its first rows again.
-        if runs and self._begins <= 1:
-            self.progress += 1
-        self._advance(safe, copy_completed=copy_completed)
-        return [taken for taken in runs if taken.rows]
+            if self.journal is not None:
+                return
+
+    def _take_block(self, block: RowBlock, taken: _Taken) -> bool:
+        """Takes the rows of a block; False if they have to be taken one by one."""
+        if self._fields is None or (self._track_changes and block.has_before):
+            return False
+        rows = block.rows(len(self._fields.columns))
+        if rows is None:
+            return False
+        if self.journal is None:
+            self._new_run(taken, block.timestamp, deleted=False).rows = rows
+            taken.run = None
+        return True
+
+    def _take_row(self, event: wire.VEvent, taken: _Taken) -> None:
+        run, timestamp = taken.run, event.timestamp
+        if run is None or (timestamp != run.timestamp and self._splits(run, timestamp)):
+            run = self._new_run(taken, timestamp, deleted=False)
+        for change in event.row_event.row_changes:
+            if run.copied:
+                run.rows.add(change.after)
+            else:
+                run = self._take_change(change, taken, run)
 
     def _splits(self, run: RowRun, timestamp: int) -> bool:
         return self._track_changes or run.copied or timestamp == 0
 
-    def _new_run(self, runs: list[RowRun], timestamp: int, *, deleted: bool) -> RowRun:
+    def _new_run(self, taken: _Taken, timestamp: int, *, deleted: bool) -> RowRun:
         if self._fields is None:
             raise ProtocolError("rows arrived before the description of their columns")
+        rows = Rows(len(self._fields.columns))
         # Only the copy's own rows carry no time (seen on Vitess 24).
-        run = RowRun(self._fields, [], deleted, timestamp == 0, timestamp, self._position)
-        runs.append(run)
+        taken.run = RowRun(self._fields, rows, deleted, timestamp == 0, timestamp, self._position)
+        taken.runs.append(taken.run)
+        return taken.run
+
+    def _take_change(self, change: wire.RowChange, taken: _Taken, run: RowRun) -> RowRun:
+        self._refuse_incomplete(change)
+        before, after = change.before, change.after
+        changed = bool(after.lengths)
+        if not changed:
+            self._refuse_ambiguous(before)
+        gone = self._track_changes and before.lengths and not (changed and self._same_key(before, after))
+        if gone:
+            run = run if run.deleted else self._new_run(taken, run.timestamp, deleted=True)
+            run.rows.add(before)
+        if changed:
+            run = self._new_run(taken, run.timestamp, deleted=False) if run.deleted else run
+            run.rows.add(after)
         return run
 
-    def _take_changes(self, event: wire.RowEvent, runs: list[RowRun], run: RowRun, timestamp: int) -> RowRun:
-        for change in event.row_changes:
-            self._refuse_incomplete(change)
-            before, after = change.before, change.after
-            if not after.lengths:
-                self._refuse_ambiguous(before)
-            if not self._track_changes:
-                if after.lengths:
-                    run.rows.append(after)
-                continue
-            gone = before.lengths and (not after.lengths or self._key(before) != self._key(after))
-            if gone:
-                run = run if run.deleted else self._new_run(runs, timestamp, deleted=True)
-                run.rows.append(before)
-            if after.lengths:
-                run = self._new_run(runs, timestamp, deleted=False) if run.deleted else run
-                run.rows.append(after)
-        return run
+    def _same_key(self, before: wire.Row, after: wire.Row) -> bool:
+        return self._key(before) == self._key(after)
 
     def _key(self, row: wire.Row) -> list[bytes | None]:
         values = cells(row)
@@ -293,10 +334,10 @@ class ShardReader:
                 return
         raise ProtocolError("the position of the shard is missing from the stream's VGTID")
 
-    def _advance(self, safe: wire.ShardGtid | None, *, copy_completed: bool) -> None:
-        if safe is not None:
-            self._move_to(safe)
-        if copy_completed and self._copying:
+    def _advance(self, taken: _Taken) -> None:
+        if taken.safe is not None:
+            self._move_to(taken.safe)
+        if taken.copy_completed and self._copying:
             position = self._copied_to or self.cursor.position
             if not position:
                 raise ProtocolError("the copy ended without a position")

@@ -771,6 +771,212 @@ class VStreamResponse(_message.Message):
 Global___VStreamResponse: _TypeAlias = VStreamResponse  # noqa: Y015
 
 @_typing.final
+class MergedResponse(_message.Message):
+    """The rows of a whole VStreamResponse as flat lists. A field that is not repeated but occurs several times is
+    merged: messages field by field, lists one behind the other
+    (https://protobuf.dev/programming-guides/encoding/#last-one-wins).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> Global___MergedEvent: ...
+    def __init__(
+        self,
+        *,
+        events: Global___MergedEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergedResponse: _TypeAlias = MergedResponse  # noqa: Y015
+
+@_typing.final
+class MergedEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_FIELD_NUMBER: _builtins.int
+    ROW_EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def type(self) -> _containers.RepeatedScalarFieldContainer[Global___VEventType.ValueType]: ...
+    @_builtins.property
+    def timestamp(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def row_event(self) -> Global___MergedRowEvent: ...
+    def __init__(
+        self,
+        *,
+        type: _abc.Iterable[Global___VEventType.ValueType] | None = ...,
+        timestamp: _abc.Iterable[_builtins.int] | None = ...,
+        row_event: Global___MergedRowEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["row_event", b"row_event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row_event", b"row_event", "timestamp", b"timestamp", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergedEvent: _TypeAlias = MergedEvent  # noqa: Y015
+
+@_typing.final
+class MergedRowEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROW_CHANGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def row_changes(self) -> Global___MergedRowChange: ...
+    def __init__(
+        self,
+        *,
+        row_changes: Global___MergedRowChange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["row_changes", b"row_changes"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row_changes", b"row_changes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergedRowEvent: _TypeAlias = MergedRowEvent  # noqa: Y015
+
+@_typing.final
+class MergedRowChange(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    DATA_COLUMNS_FIELD_NUMBER: _builtins.int
+    JSON_PARTIAL_VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def before(self) -> Global___Present: ...
+    @_builtins.property
+    def after(self) -> Global___MergedRow: ...
+    @_builtins.property
+    def data_columns(self) -> Global___Present: ...
+    @_builtins.property
+    def json_partial_values(self) -> Global___Present: ...
+    def __init__(
+        self,
+        *,
+        before: Global___Present | None = ...,
+        after: Global___MergedRow | None = ...,
+        data_columns: Global___Present | None = ...,
+        json_partial_values: Global___Present | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "data_columns", b"data_columns", "json_partial_values", b"json_partial_values"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "data_columns", b"data_columns", "json_partial_values", b"json_partial_values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergedRowChange: _TypeAlias = MergedRowChange  # noqa: Y015
+
+@_typing.final
+class MergedRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LENGTHS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lengths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        lengths: _abc.Iterable[_builtins.int] | None = ...,
+        values: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lengths", b"lengths", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergedRow: _TypeAlias = MergedRow  # noqa: Y015
+
+@_typing.final
+class Present(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Present: _TypeAlias = Present  # noqa: Y015
+
+@_typing.final
+class CountedResponse(_message.Message):
+    """The row changes of a whole VStreamResponse, to be counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> Global___CountedEvent: ...
+    def __init__(
+        self,
+        *,
+        events: Global___CountedEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountedResponse: _TypeAlias = CountedResponse  # noqa: Y015
+
+@_typing.final
+class CountedEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROW_EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def row_event(self) -> Global___CountedRowEvent: ...
+    def __init__(
+        self,
+        *,
+        row_event: Global___CountedRowEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["row_event", b"row_event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row_event", b"row_event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountedEvent: _TypeAlias = CountedEvent  # noqa: Y015
+
+@_typing.final
+class CountedRowEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROW_CHANGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def row_changes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        row_changes: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row_changes", b"row_changes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountedRowEvent: _TypeAlias = CountedRowEvent  # noqa: Y015
+
+@_typing.final
 class TableCursor(_message.Message):
     """What the saved state holds per shard, in base64 (psdbconnect.v1alpha1.TableCursor of PlanetScale's connectors)."""
 
