@@ -57,6 +57,8 @@ class BatchMaker:
 
     def batch(self, runs: list[RowRun]) -> RecordBatch | None:
         """Formats runs of rows, in order, as one batch; None for no rows."""
+        if not self._config.include_cdc_columns:
+            runs = [run for run in runs if not run.deleted]
         if not runs:
             return None
         now_ns = time.time_ns()

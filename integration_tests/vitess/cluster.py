@@ -198,9 +198,17 @@ class VitessCluster:
         with closing(self.connect(target)) as connection, connection.cursor() as cursor:
             cursor.executemany(sql, list(rows))
 
+    def connect_mysqld(self, database: str | None = None) -> pymysql.Connection[Any]:
+        """Opens an autocommitting connection to the MySQL server as its administrator, past Vitess.
+
+        Args:
+            database: A shard's database, such as `vt_shop_-80`.
+        """
+        return pymysql.connect(unix_socket=self._socket, user="vt_dba", database=database, autocommit=True)
+
     def execute_on_mysqld(self, sql: str) -> list[tuple[Any, ...]]:
         """Runs one statement as administrator of the MySQL server, past Vitess."""
-        with closing(self._connect_mysqld()) as connection, connection.cursor() as cursor:
+        with closing(self.connect_mysqld()) as connection, connection.cursor() as cursor:
             cursor.execute(sql)
             return list(cursor.fetchall())
 
@@ -361,9 +369,6 @@ class VitessCluster:
             ]
         )
         wait_until(self._has_every_database, "MySQL has a database for every shard", START_SECONDS)
-
-    def _connect_mysqld(self) -> pymysql.Connection[Any]:
-        return pymysql.connect(unix_socket=self._socket, user="vt_dba", autocommit=True)
 
     def _has_every_database(self) -> bool:
         if not alive(self._vttestserver):
