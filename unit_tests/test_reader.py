@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from random import Random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from source_planetscale.table import Table
 from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.reader import ProtocolError
 from unit_tests.events import (
@@ -38,6 +37,11 @@ from unit_tests.events import (
 )
 from unit_tests.model import LOGS, Log, Server
 from unit_tests.reading import ONE, START, THREE, TWO, after, feed, images, keys, kinds, reader
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from source_planetscale.table import Table
 
 # The copy.
 
