@@ -93,6 +93,7 @@ class ShardPositions:
                     "Use a MySQL server with GTIDs."
                 )
             except VStreamError as error:
+                self._client.reconnect(shard)
                 failures += 1
                 if error.permanent:
                     return config_error(_lookup_failure(config, shard, error))

@@ -166,6 +166,7 @@ class ShardRead:
         except ProtocolError as error:
             return str(error)
         except VStreamError as error:
+            self._sync.client.reconnect(self.shard)
             return self._why_to_retry(error)
         return None if reader.done else "the stream ended early"
 
@@ -271,7 +272,8 @@ class ShardRead:
             statement = reader.rows_removed.pop(0)
             self._sync.logger.warning(
                 f"{statement} of {self._where}: the server sends no deletes for it, so rows that were read "
-                "before stay in the destination. Refresh this stream and remove its records to bring both in line."
+                "before stay in the destination. Refresh this stream and remove its records to bring both in "
+                "line."
             )
 
     def _log_start(self) -> None:

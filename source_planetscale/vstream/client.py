@@ -109,6 +109,13 @@ class VStreamClient:
             call.cancel()
         raise VStreamError(grpc.StatusCode.ABORTED, "the stream ended without a position")
 
+    def reconnect(self, shard: str) -> None:
+        """Gives up a shard's connection: a dead one would hold up the next streams as well."""
+        with self._lock:
+            channel = self._channels.pop(shard, None)
+        if channel is not None:
+            channel.close()
+
     def close(self) -> None:
         """Closes all channels; open streams end."""
         with self._lock:
