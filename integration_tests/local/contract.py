@@ -6,6 +6,7 @@ with a last primary key. Cells are Python literals without quotes, `-` is NULL, 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -100,7 +101,9 @@ def record(port: int, request: Request, until: Until, started: Callable[[], None
     Args:
         started: Called once the first response is there.
     """
-    channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_receive_message_length", -1)])
+    # A pool of its own keeps the pause after a cut connection away from the next stream.
+    options = [("grpc.max_receive_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+    channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
     responses: Responses = []
     with channel:
         call = channel.unary_stream(
@@ -127,12 +130,12 @@ def copied(responses: Responses) -> bool:
 
 
 def seen(cell: bytes) -> Until:
-    """A condition: a row with that first cell was inserted, and its transaction has ended."""
+    """A condition: a row with that first cell came, and its transaction has ended."""
 
     def until(responses: Responses) -> bool:
         return responses[-1][-1].type == wire.COMMIT and any(
             change.HasField("after") and cells_of(change.after)[0] == cell
-            for event in responses[-1]
+            for event in itertools.chain(*responses)
             for change in event.row_event.row_changes
         )
 

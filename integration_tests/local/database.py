@@ -224,7 +224,7 @@ class LocalDatabase:
         elif fault.kind is FaultKind.DOWN:
             self.shard(fault.keyspace, fault.shard).down = True
         elif fault.kind is FaultKind.HUGE_TRANSACTION:
-            self.fill(fault.keyspace, fault.table, fault.size, first=fault.after_rows + 1)
+            self.fill(fault.keyspace, fault.table, fault.size, fault.first)
         else:
             self._faults.add(fault)
 

@@ -44,6 +44,7 @@ class Fault:
         message: ERROR: the status text.
         bytes_per_second: SLOW: the rate of responses.
         size: LARGE_MESSAGE: bytes of the message; HUGE_TRANSACTION: number of rows.
+        first: HUGE_TRANSACTION: the key of the first row.
         shards: RESHARD: the names of the new shards, separated by blanks.
     """
 
@@ -61,6 +62,7 @@ class Fault:
     message: str = "fault made on purpose"
     bytes_per_second: int = 0
     size: int = 0
+    first: int = 1
     shards: str = ""
 
     @classmethod

@@ -28,6 +28,8 @@ from integration_tests.local.session import Engine, Session
 from integration_tests.local.values import copy_form
 
 if TYPE_CHECKING:
+    import ssl
+
     from integration_tests.local.certificates import Certificates
     from integration_tests.local.query import Result
     from integration_tests.local.schema import Column
@@ -119,6 +121,53 @@ class _MysqlSession(BaseSession):
         return await loop.run_in_executor(self._executor, self._session.execute, sql)
 
 
+class _Stream:
+    """mysql-mimic's stream, with a change to TLS that keeps what the client sent ahead.
+
+    A client may send its first TLS bytes together with its wish for TLS; both are then in the reader's
+    buffer, where the library forgets the former.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._stream = MysqlStream(reader, writer)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        loop = asyncio.get_running_loop()
+        transport = self._writer.transport
+        # Without this asyncio warns at the end of each connection.
+        transport.get_protocol()._over_ssl = True  # type: ignore[attr-defined]  # no public way to it
+        buffer: bytearray = self._reader._buffer  # type: ignore[attr-defined]  # no public way to it
+        early = bytes(buffer)
+        buffer.clear()
+        upgrade = asyncio.ensure_future(
+            loop.start_tls(transport, transport.get_protocol(), context, server_side=True)
+        )
+        # One step puts the TLS protocol into the transport, the next one begins it.
+        await asyncio.sleep(0)
+        loop.call_soon(_feed, transport.get_protocol(), early)
+        secured = await upgrade
+        self._writer._transport = secured  # type: ignore[attr-defined]  # as the library does
+        self._reader._transport = secured  # type: ignore[attr-defined]  # as the library does
+
+
+def _feed(protocol: asyncio.BaseProtocol, data: bytes) -> None:
+    """Gives a protocol bytes as if they came just now."""
+    if isinstance(protocol, asyncio.Protocol):
+        protocol.data_received(data)
+    elif isinstance(protocol, asyncio.BufferedProtocol):
+        while data:
+            room = protocol.get_buffer(len(data))
+            count = min(len(room), len(data))  # type: ignore[arg-type]  # any buffer has a length
+            memoryview(room)[:count] = data[:count]
+            protocol.buffer_updated(count)
+            data = data[count:]
+
+
 class _Connection(Connection):
     """mysql-mimic's connection with vtgate's error numbers, for any bytes within SQL text."""
 
@@ -152,7 +201,7 @@ class _Server(MysqlServer):
     async def _client_connected_cb(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = self.session_factory()
         connection = _Connection(
-            stream=MysqlStream(reader, writer),
+            stream=_Stream(reader, writer),
             session=session,
             control=self.control,
             server_capabilities=self.capabilities,
