@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -71,6 +72,7 @@ def run(args: Sequence[str] | None = None) -> None:
     Args:
         args: The arguments after the program's name; those of the process if None.
     """
+    _buffer_stdout()
     interrupted = threading.Event()
     source = SourcePlanetscale(batched=True, interrupted=interrupted)
     entrypoint = Entrypoint(source, sys.stdout.buffer)
@@ -104,6 +106,15 @@ class _Signals:
             os._exit(128 + number)
         self.received = number
         self._interrupted.set()
+
+
+def _buffer_stdout() -> None:
+    # With PYTHONUNBUFFERED, which images set, stdout is the raw file: a write that a signal interrupts ends
+    # in the middle of a line without an error, and log lines of other threads can stand within a batch.
+    if isinstance(sys.stdout.buffer, io.RawIOBase):
+        out = open(sys.stdout.fileno(), "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115 - open until the process ends; a descriptor, no path
+        # The CDK's logger writes to the latter.
+        sys.stdout = sys.__stdout__ = out  # type: ignore[misc]  # declared final
 
 
 def _write_failed_check(entrypoint: Entrypoint, error: AirbyteTracedException) -> None:
