@@ -62,11 +62,12 @@ class BatchMaker:
         if not runs:
             return None
         now_ns = time.time_ns()
-        lines: list[bytes] = []
-        for run in runs:
-            lines += self._formatter(run).lines(run.rows, self._tails(run, now_ns), now_ns // 1_000_000)
+        texts = [
+            self._formatter(run).text(run.rows, self._tails(run, now_ns), now_ns // 1_000_000) for run in runs
+        ]
         return RecordBatch(
-            lines,
+            b"".join(texts),
+            sum(run.rows.count for run in runs),
             stream=self._table.name,
             namespace=self._table.keyspace,
             emitted_at_ms=now_ns // 1_000_000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from itertools import repeat
 from typing import TYPE_CHECKING, TypeVar
 
 import orjson
@@ -36,8 +37,8 @@ _NULLED = orjson.dumps({"change": Change.NULLED.value, "reason": Reason.SOURCE_S
 class RowFormatter:
     """Formats the rows of one FIELD event as RECORD lines.
 
-    All rows of a batch are cut into cells at once, each column is encoded as a whole, and a template
-    puts the columns together again: the cost per value is near that of one call into C.
+    All rows of a batch are cut into cells at once, each column is encoded as a whole, and one join puts the
+    columns together again: the cost per value is near that of one call into C.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class RowFormatter:
         enum_labels_on_wire: bool,
         tinyint1_as_boolean: bool,
     ) -> None:
-        """Compiles encoders and template.
+        """Compiles the encoders.
 
         Args:
             columns: The columns of the FIELD event, in its order.
@@ -65,14 +66,17 @@ class RowFormatter:
             encoder_of(column, spelling, tinyint1_as_boolean=tinyint1_as_boolean) for column in columns
         ]
         self._names = [orjson.dumps(column.name) for column in columns]
-        # A place of the template without and with quotes, so that False and True index it.
-        self._places = [(_literal(name) + b":%b", _literal(name) + b':"%b"') for name in self._names]
-        self._head = _literal(
-            b'{"type":"RECORD","record":{"stream":%b,"namespace":%b,"data":{'
-            % (orjson.dumps(stream), orjson.dumps(namespace))
+        # What stands before a column's value without and with quotes, so that False and True index it.
+        self._openings = [
+            (comma + name + b":", comma + name + b':"')
+            for comma, name in zip([b"", *repeat(b",", len(columns))], self._names, strict=False)
+        ]
+        self._head = b'{"type":"RECORD","record":{"stream":%b,"namespace":%b,"data":{' % (
+            orjson.dumps(stream),
+            orjson.dumps(namespace),
         )
 
-    def lines(self, rows: Rows, tails: Iterable[bytes] | None, emitted_at_ms: int) -> list[bytes]:
+    def text(self, rows: Rows, tails: Iterable[bytes] | None, emitted_at_ms: int) -> bytes:
         r"""Formats rows; one batch of many rows is much cheaper than many of one.
 
         A value that has no right form in JSON becomes null, with an entry in the record's
@@ -84,30 +88,26 @@ class RowFormatter:
             emitted_at_ms: Milliseconds since the epoch.
 
         Returns:
-            A line per row, `\n` at its end.
+            A line per row, each with `\n` at its end.
 
         Raises:
             ValueError: The rows have another number of values than there are columns, or other bytes than
-                their lengths say; values must not slip into neighbouring columns.
+                their lengths say; values must not slip into neighbouring columns. Or there is another
+                number of tails.
         """
         if not rows.count:
-            return []
+            return b""
         lengths = rows.lengths
         if rows.width != len(self._encoders) or len(lengths) != rows.width * rows.count:
             raise ValueError("A row and its table have different numbers of columns.")
         columns, changes = self._encode(_cells(lengths, rows.values), lengths)
-        template = self._template(
-            [quoted for _, quoted in columns],
-            has_tails=tails is not None,
-            has_meta=bool(changes),
-            emitted_at_ms=emitted_at_ms,
-        )
         parts: list[Iterable[bytes]] = [texts for texts, _ in columns]
+        constants = self._constants([quoted for _, quoted in columns], emitted_at_ms, tails, changes)
         if tails is not None:
             parts.append(tails)
         if changes:
             parts.append(_meta(changes.get(row)) for row in range(rows.count))
-        return list(map(template.__mod__, zip(*parts, strict=True)))
+        return _interleaved(constants, parts, rows.count)
 
     def _encode(self, cells: list[bytes], lengths: list[int]) -> tuple[list[Encoded], dict[int, list[bytes]]]:
         """Encodes all columns; also gives the JSON names of nulled columns by row number."""
@@ -129,17 +129,32 @@ class RowFormatter:
                     changes.setdefault(row, []).append(self._names[index])
         return columns, changes
 
-    def _template(
-        self, quoted: Sequence[bool], *, has_tails: bool, has_meta: bool, emitted_at_ms: int
-    ) -> bytes:
-        places = b",".join([place[quotes] for place, quotes in zip(self._places, quoted, strict=True)])
-        tail = b"%b" if has_tails else b""
-        meta = b"%b" if has_meta else b""
-        return b'%b%b%b}%b,"emitted_at":%d}}\n' % (self._head, places, tail, meta, emitted_at_ms)
+    def _constants(
+        self, quoted: Sequence[bool], emitted_at_ms: int, tails: object, changes: object
+    ) -> list[bytes]:
+        """What stands before, between and behind the values, the tail and the changes of a row."""
+        opened = [opening[quotes] for opening, quotes in zip(self._openings, quoted, strict=True)]
+        closed = [b'"' if quotes else b"" for quotes in quoted]
+        constants = list(map(bytes.__add__, [self._head, *closed], [*opened, b""]))
+        if tails is not None:
+            constants.append(b"")
+        constants[-1] += b"}"
+        if changes:
+            constants.append(b"")
+        constants[-1] += b',"emitted_at":%d}}\n' % emitted_at_ms
+        return constants
 
 
-def _literal(text: bytes) -> bytes:
-    return text.replace(b"%", b"%%")
+def _interleaved(constants: Sequence[bytes], parts: Sequence[Iterable[bytes]], count: int) -> bytes:
+    """Joins constant, value, constant, value ... constant, for each row; parts hold a value per row."""
+    pieces: list[bytes] = [b""] * (len(constants) + len(parts))
+    pieces[::2] = constants
+    stride = len(pieces)
+    pieces *= count
+    for index, part in enumerate(parts):
+        # A slice of another size is an error, so no value can slip into another row.
+        pieces[2 * index + 1 :: stride] = part
+    return b"".join(pieces)
 
 
 def _cells(lengths: list[int], values: list[bytes]) -> list[bytes]:
@@ -190,28 +205,23 @@ class RecordBatch(AirbyteMessage):
     `record` holds the stream and the namespace, which is what the CDK reads of it; its data is empty.
 
     Attributes:
-        lines: The lines.
+        text: The lines.
+        count: The number of records.
     """
 
-    def __init__(self, lines: Sequence[bytes], *, stream: str, namespace: str, emitted_at_ms: int) -> None:
+    def __init__(self, text: bytes, count: int, *, stream: str, namespace: str, emitted_at_ms: int) -> None:
         """Wraps lines of one stream."""
         record = AirbyteRecordMessage(stream=stream, namespace=namespace, data={}, emitted_at=emitted_at_ms)
         super().__init__(type=Type.RECORD, record=record)
-        self.lines = lines
+        self.text = text
+        self.count = count
         self._wrapped = record
 
-    @property
-    def count(self) -> int:
-        """The number of records."""
-        return len(self.lines)
-
-    def joined(self, later: Iterable[RecordBatch]) -> RecordBatch:
+    def joined(self, later: Sequence[RecordBatch]) -> RecordBatch:
         """This batch with later ones of the same stream behind it, as one batch."""
-        lines = [*self.lines]
-        for batch in later:
-            lines += batch.lines
         return RecordBatch(
-            lines,
+            b"".join([self.text, *(batch.text for batch in later)]),
+            self.count + sum(batch.count for batch in later),
             stream=self._wrapped.stream,
             namespace=self._wrapped.namespace or "",
             emitted_at_ms=self._wrapped.emitted_at,
@@ -220,9 +230,9 @@ class RecordBatch(AirbyteMessage):
     def messages(self) -> Iterator[AirbyteMessage]:
         """The same records as plain messages, for users of the source as a library.
 
-        Numbers are Python's: a decimal with more digits than a float holds is exact in `lines` alone.
+        Numbers are Python's: a decimal with more digits than a float holds is exact in `text` alone.
         """
-        for line in self.lines:
+        for line in self.text.splitlines():
             record = orjson.loads(line)["record"]
             if "meta" in record:
                 record["meta"] = _meta_message(record["meta"]["changes"])

@@ -51,7 +51,7 @@ class Entrypoint(AirbyteEntrypoint):
         """Reads as the CDK does, writing batches by itself in their order among the other messages."""
         for message in super().read(source_spec, config, catalog, state):
             if isinstance(message, RecordBatch):
-                self._out.write(b"".join(message.lines))
+                self._out.write(message.text)
             else:
                 yield message
 

@@ -18,7 +18,7 @@ from source_planetscale.vstream.rows import Rows
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
 EMITTED_AT = 1700000000123
@@ -56,11 +56,17 @@ def formatter(
     )
 
 
+def lines(
+    compiled: RowFormatter, images: Sequence[wire.Row], tails: Iterable[bytes] | None = None
+) -> list[bytes]:
+    return compiled.text(together(images), tails, EMITTED_AT).splitlines(keepends=True)
+
+
 def records(
     columns: Sequence[Column], rows: Sequence[wire.Row], phase: Phase = Phase.COPY
 ) -> list[dict[str, Any]]:
-    lines = formatter(columns, phase).lines(together(rows), None, EMITTED_AT)
-    return [json.loads(line)["record"] for line in lines]
+    emitted = lines(formatter(columns, phase), rows)
+    return [json.loads(line)["record"] for line in emitted]
 
 
 TEXT = Column("v", "varchar(20)", "utf8mb4")
@@ -68,7 +74,7 @@ ID = Column("id", "bigint", nullable=False)
 
 
 def test_a_line_is_a_record_message_of_the_protocol() -> None:
-    (line,) = formatter([ID, TEXT]).lines(together([row(b"1", b"one")]), None, EMITTED_AT)
+    (line,) = lines(formatter([ID, TEXT]), [row(b"1", b"one")])
     assert line == (
         b'{"type":"RECORD","record":{"stream":"t","namespace":"ks","data":{"id":1,"v":"one"},'
         b'"emitted_at":1700000000123}}\n'
@@ -81,12 +87,12 @@ def test_there_is_a_line_for_each_row_in_order() -> None:
 
 
 def test_no_rows_give_no_lines() -> None:
-    assert formatter([ID]).lines(together([]), None, EMITTED_AT) == []
+    assert lines(formatter([ID]), []) == []
 
 
 def test_tails_may_come_from_an_iterator() -> None:
-    lines = formatter([ID]).lines(together([row(b"1"), row(b"2")]), iter([b"", b""]), EMITTED_AT)
-    assert len(lines) == 2
+    emitted = lines(formatter([ID]), [row(b"1"), row(b"2")], iter([b"", b""]))
+    assert len(emitted) == 2
 
 
 def test_null_is_null_in_every_column_and_no_change() -> None:
@@ -139,44 +145,42 @@ def test_a_bad_value_leaves_the_other_values_of_its_column_alone() -> None:
 
 def test_tails_stand_at_the_end_of_the_data() -> None:
     columns = [ID, Column("d", "date")]
-    lines = formatter(columns).lines(
-        together([row(b"1", b"2024-01-02"), row(b"2", b"0000-00-00")]),
+    emitted = lines(
+        formatter(columns),
+        [row(b"1", b"2024-01-02"), row(b"2", b"0000-00-00")],
         [b',"_ab_cdc_cursor":7,"x":"100%"', b',"_ab_cdc_cursor":8'],
-        EMITTED_AT,
     )
-    first, second = (json.loads(line)["record"] for line in lines)
+    first, second = (json.loads(line)["record"] for line in emitted)
     assert list(first["data"].items())[2:] == [("_ab_cdc_cursor", 7), ("x", "100%")]
     assert second["data"] == {"id": 2, "d": None, "_ab_cdc_cursor": 8}
     assert list(second) == ["stream", "namespace", "data", "meta", "emitted_at"]
 
 
 def test_fewer_tails_than_rows_are_an_error_and_no_lost_row() -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        formatter([ID]).lines(together([row(b"1"), row(b"2")]), [b""], EMITTED_AT)
+    with pytest.raises(ValueError, match="size"):
+        lines(formatter([ID]), [row(b"1"), row(b"2")], [b""])
 
 
 def test_a_row_with_another_number_of_values_is_an_error() -> None:
     with pytest.raises(ValueError, match="different numbers of columns"):
-        formatter([ID, TEXT]).lines(together([row(b"1", b"x"), row(b"2")]), None, EMITTED_AT)
+        lines(formatter([ID, TEXT]), [row(b"1", b"x"), row(b"2")])
 
 
 def test_rows_whose_surplus_and_lack_of_values_add_up_are_an_error_too() -> None:
     with pytest.raises(ValueError, match="different numbers of columns"):
-        formatter([ID, TEXT]).lines(together([row(b"1", b"x", b"y"), row(b"2")]), None, EMITTED_AT)
+        lines(formatter([ID, TEXT]), [row(b"1", b"x", b"y"), row(b"2")])
 
 
 def test_a_row_whose_bytes_do_not_match_its_lengths_is_an_error() -> None:
     with pytest.raises(ValueError, match="lengths"):
-        formatter([ID]).lines(together([wire.Row(lengths=[1], values=b"12")]), None, EMITTED_AT)
+        lines(formatter([ID]), [wire.Row(lengths=[1], values=b"12")])
     with pytest.raises(ValueError, match="lengths"):
-        formatter([ID]).lines(together([wire.Row(lengths=[3], values=b"12")]), None, EMITTED_AT)
+        lines(formatter([ID]), [wire.Row(lengths=[3], values=b"12")])
 
 
 def test_names_are_escaped() -> None:
     column = Column('a "b" \\ % %b é\n', "int")
-    (line,) = formatter([column], stream='t"%s', namespace="k%b").lines(
-        together([row(b"1")]), None, EMITTED_AT
-    )
+    (line,) = lines(formatter([column], stream='t"%s', namespace="k%b"), [row(b"1")])
     record = json.loads(line)["record"]
     assert (record["stream"], record["namespace"]) == ('t"%s', "k%b")
     assert record["data"] == {'a "b" \\ % %b é\n': 1}
@@ -193,9 +197,9 @@ def test_a_row_of_500_columns_and_a_large_value() -> None:
 
 @given(st.lists(st.text(), min_size=1, max_size=8))
 def test_any_text_comes_back_from_its_line(texts: list[str]) -> None:
-    lines = formatter([TEXT]).lines(together([row(text.encode()) for text in texts]), None, EMITTED_AT)
-    assert [json.loads(line)["record"]["data"]["v"] for line in lines] == texts
-    for line in lines:
+    emitted = lines(formatter([TEXT]), [row(text.encode()) for text in texts])
+    assert [json.loads(line)["record"]["data"]["v"] for line in emitted] == texts
+    for line in emitted:
         assert line.endswith(b"\n")
         assert line.count(b"\n") == 1
         assert b"\r" not in line
@@ -218,11 +222,8 @@ def test_integers_are_exact(numbers: list[int], zeros: int) -> None:
 )
 def test_decimals_are_exact(numbers: list[Decimal]) -> None:
     texts = [format(number, "f") for number in numbers]
-    lines = formatter([Column("n", "decimal(65,30)")]).lines(
-        together([row(text.encode()) for text in texts]), None, EMITTED_AT
-    )
-    emitted = [json.loads(line, parse_float=str)["record"]["data"]["n"] for line in lines]
-    assert emitted == texts
+    emitted = lines(formatter([Column("n", "decimal(65,30)")]), [row(text.encode()) for text in texts])
+    assert [json.loads(line, parse_float=str)["record"]["data"]["n"] for line in emitted] == texts
 
 
 COLUMN_TYPES = sorted({family.example.column_type for family in (*FAMILIES, UNKNOWN)})
@@ -244,9 +245,9 @@ def test_any_bytes_in_any_column_give_one_valid_line_each(
 ) -> None:
     columns = [ID, column]
     compiled = formatter(columns, phase, enum_labels_on_wire=labels)
-    lines = compiled.lines(together([row(b"1", value) for value in values]), None, EMITTED_AT)
-    assert len(lines) == len(values)
-    for line, value in zip(lines, values, strict=True):
+    emitted = lines(compiled, [row(b"1", value) for value in values])
+    assert len(emitted) == len(values)
+    for line, value in zip(emitted, values, strict=True):
         record = json.loads(line.decode(), parse_constant=pytest.fail)["record"]
         assert set(record["data"]) == {"id", "c"}
         assert line.count(b"\n") == 1
@@ -261,12 +262,12 @@ def test_a_batch_gives_the_lines_of_its_rows_one_by_one(
 ) -> None:
     compiled = formatter([ID, column], phase)
     rows = [row(b"1", value) for value in values]
-    one_by_one = [line for single in rows for line in compiled.lines(together([single]), None, EMITTED_AT)]
-    assert compiled.lines(together(rows), None, EMITTED_AT) == one_by_one
+    one_by_one = [line for single in rows for line in lines(compiled, [single])]
+    assert lines(compiled, rows) == one_by_one
 
 
-def batch(lines: Sequence[bytes]) -> RecordBatch:
-    return RecordBatch(lines, stream="t", namespace="ks", emitted_at_ms=EMITTED_AT)
+def batch(texts: Sequence[bytes]) -> RecordBatch:
+    return RecordBatch(b"".join(texts), len(texts), stream="t", namespace="ks", emitted_at_ms=EMITTED_AT)
 
 
 def test_a_batch_passes_for_a_record_message_of_its_stream() -> None:
@@ -287,9 +288,9 @@ def test_plain_messages_equal_the_lines() -> None:
         row(*[None] * len(FAMILIES)),
         row(*[b"\xff"] * len(FAMILIES)),
     ]
-    lines = formatter(columns).lines(together(rows), None, EMITTED_AT)
-    messages = batch(lines).messages()
-    assert [_plain(message) for message in messages] == [json.loads(line)["record"] for line in lines]
+    emitted = lines(formatter(columns), rows)
+    messages = batch(emitted).messages()
+    assert [_plain(message) for message in messages] == [json.loads(line)["record"] for line in emitted]
 
 
 def _plain(message: AirbyteMessage) -> dict[str, Any]:
@@ -306,8 +307,8 @@ def _plain(message: AirbyteMessage) -> dict[str, Any]:
 
 
 def test_plain_messages_can_be_serialized_by_the_cdk() -> None:
-    lines = formatter([Column("d", "date")]).lines(together([row(b"0000-00-00")]), None, EMITTED_AT)
-    (message,) = batch(lines).messages()
+    emitted = lines(formatter([Column("d", "date")]), [row(b"0000-00-00")])
+    (message,) = batch(emitted).messages()
     assert AirbyteMessageSerializer.dump(message)["record"]["meta"] == {
         "changes": [{"field": "d", "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}]
     }
