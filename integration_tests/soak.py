@@ -1,0 +1,66 @@
+"""Proves for minutes or hours that a replica equals its source: `python -m integration_tests.soak`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from integration_tests.local.database import LocalDatabase
+from integration_tests.proof import Proof
+from integration_tests.replica import Difference, Tally
+from integration_tests.targets import LocalTarget, VitessTarget
+from integration_tests.vitess.cluster import VitessCluster
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from integration_tests.proof import Target
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m integration_tests.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, help="the first seed; the clock's by default")
+    parser.add_argument("--target", choices=("vitess", "local"), default="vitess")
+    parser.add_argument("--syncs", type=int, default=6, help="syncs with faults in each proof")
+    parser.add_argument("--tables", type=int, default=3, help="tables in each proof")
+    return parser.parse_args(arguments)
+
+
+def _target(name: str, stack: ExitStack) -> Target:
+    if name == "local":
+        return LocalTarget(stack.enter_context(LocalDatabase()))
+    # Small packets: a copy of few rows has many places where it can be cut.
+    flags = ("--vstream-packet-size=20000", "--vstream-dynamic-packet-size=false")
+    cluster = stack.enter_context(VitessCluster.start({"shop": 2}, vtcombo_flags=flags))
+    return VitessTarget(cluster, kill_servers=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs proofs and goes on after a difference.
+
+    Returns:
+        The exit code: 0 if there was no difference.
+    """
+    options = _arguments(arguments)
+    seed = options.seed if options.seed is not None else int(time.time())
+    deadline = time.monotonic() + options.minutes * 60
+    tally, differences = Tally(), 0
+    with ExitStack() as stack:
+        target = _target(options.target, stack)
+        while time.monotonic() < deadline:
+            try:
+                Proof(target, seed, tally, syncs=options.syncs, tables=options.tables).run()
+            except Difference as difference:
+                differences += 1
+                print(f"DIFFERENCE: {difference}", flush=True)
+            print(f"So far {differences} differences; {tally}", flush=True)
+            seed += 1
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
