@@ -8,11 +8,14 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from integration_tests.local.database import DEFAULT_USERS, LocalDatabase
 from integration_tests.local.sample import load_shop
 from integration_tests.local.vstream import Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _KEYSPACES = re.compile(r"\w+:\d+(,\w+:\d+)*")
 _SAMPLE_CUSTOMERS = 1000
@@ -23,7 +26,7 @@ def key_ranges(count: int) -> list[str]:
     if count == 1:
         return ["0"]
     bounds = [f"{256 * at // count:02x}" for at in range(1, count)]
-    return [f"{low}-{high}" for low, high in zip(["", *bounds], [*bounds, ""])]
+    return [f"{low}-{high}" for low, high in zip(["", *bounds], [*bounds, ""], strict=True)]
 
 
 def parse_keyspaces(text: str) -> dict[str, list[str]]:

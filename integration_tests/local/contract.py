@@ -1,7 +1,7 @@
 """Records a VStream in a form that compares: one line per response, without positions, times and noise.
 
-A line such as `{BEGIN FIELD t ROW t (1,a)>(1,z) V COMMIT}` has an event per word; `V` is a VGTID, `V(t:3)` one
-with a last primary key. Cells are Python literals without quotes, `-` is NULL, `.` a missing image.
+A line such as `{BEGIN FIELD t ROW t (1,a)>(1,z) V COMMIT}` has an event per word; `V` is a VGTID, `V(t:3)`
+one with a last primary key. Cells stand without quotes, `-` is NULL, `.` a missing image.
 """
 
 from __future__ import annotations
@@ -99,6 +99,9 @@ def record(port: int, request: Request, until: Until, started: Callable[[], None
     """Reads a stream until a condition holds or it ends.
 
     Args:
+        port: The server's port on this host.
+        request: What to stream.
+        until: Asked after each response.
         started: Called once the first response is there.
     """
     # A pool of its own keeps the pause after a cut connection away from the next stream.
@@ -117,7 +120,7 @@ def record(port: int, request: Request, until: Until, started: Callable[[], None
                 if started and len(responses) == 1:
                     started()
                 if until(responses):
-                    call.cancel()
+                    call.cancel()  # type: ignore[no-untyped-call]  # the stubs leave it out
                     return Recording(responses)
         except grpc.RpcError as error:
             return Recording(responses, error.code().name, error.details() or "")

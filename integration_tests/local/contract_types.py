@@ -1,4 +1,4 @@
-"""What Vitess 24 over MySQL 9 sends of a column of each type: the Field's attributes and the bytes of both phases."""
+"""What Vitess 24 over MySQL 9 sends of a column of each type: the Field and the bytes of both phases."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """The query of a copy: key order, and where an interrupted one goes on."""
 
+# ruff: noqa: S608 - names and statements are the tests' own
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -53,7 +55,7 @@ class CopyQuery:
         cells = _cells(row)
         if None in cells:
             return "where 0"
-        self.values = [_key_value(c, cell or b"") for c, cell in zip(self._columns, cells)]
+        self.values = [_key_value(c, cell or b"") for c, cell in zip(self._columns, cells, strict=True)]
         left = ", ".join(_compared(column) for column in self._columns)
         return f"where ({left}) > ({', '.join('?' * len(cells))})"
 
@@ -63,7 +65,7 @@ class CopyQuery:
         for column in self._columns:
             last.lastpk.fields.add(
                 name=column.name,
-                type=column.wire_type,  # type: ignore[arg-type]  # protobuf enums are plain integers
+                type=column.wire_type,
                 charset=column.wire_charset,
                 flags=self._table.field_flags(column),
             )

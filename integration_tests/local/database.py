@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +19,13 @@ from integration_tests.local.sample import generated_rows
 from integration_tests.local.session import Engine
 from integration_tests.local.storage import Shard, Storage, Transaction
 from integration_tests.local.values import keep
-from integration_tests.local.vstream import Limits
 from integration_tests.local.vstream_server import VStreamServer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
+
+    from integration_tests.local.vstream import Limits
 
 
 DEFAULT_KEYSPACES: Mapping[str, Sequence[str]] = {"shop": ["-80", "80-"], "src": ["0"]}
@@ -58,7 +59,8 @@ class LocalDatabase:
             users: User name -> password on both ports; empty lets everyone in.
             tls: Whether both ports speak TLS alone.
             limits: Sizes and times that differ from vtgate's defaults.
-            mysql_port: A port to listen on; 0 is any free one, as for `grpc_port`.
+            mysql_port: A port to listen on; 0 is any free one.
+            grpc_port: As `mysql_port`.
         """
         self._folder = Path(tempfile.mkdtemp(prefix="local-planetscale-"))
         self._storage = Storage(self._folder)
@@ -92,8 +94,9 @@ class LocalDatabase:
         """Starts a database and runs statements in it.
 
         Args:
+            keyspaces: As for the constructor.
             tables: Keyspace -> statements to run there first.
-            options: As for the constructor.
+            **options: As for the constructor.
         """
         database = cls(keyspaces, **options)
         for keyspace, statements in (tables or {}).items():
@@ -122,7 +125,7 @@ class LocalDatabase:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def connect(self, target: str) -> pymysql.Connection[Any]:
-        """Opens an autocommitting connection; the target is `keyspace`, `keyspace:shard`, either with `@type`."""
+        """Opens an autocommitting connection to `keyspace` or `keyspace:shard`, either with `@type`."""
         config = self.config(target)
         return pymysql.connect(
             host=HOST,
@@ -151,7 +154,7 @@ class LocalDatabase:
         try:
             writer = TableWriter(self._storage, transaction, known, self._storage.serving(keyspace))
             for row in rows:
-                writer.insert([keep(column, value) for column, value in zip(known.columns, row)])
+                writer.insert([keep(column, value) for column, value in zip(known.columns, row, strict=True)])
         except BaseException:
             transaction.rollback()
             raise

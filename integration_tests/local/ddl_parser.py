@@ -1,8 +1,7 @@
-"""Reads CREATE TABLE and ALTER TABLE; sqlglot's tokens, a grammar of our own that keeps MySQL's types whole."""
+"""Reads CREATE TABLE: sqlglot's tokens, and a grammar of our own that keeps MySQL's types whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,8 @@ from integration_tests.local.errors import SqlError
 from integration_tests.local.schema import CHARSETS, TEXTS, Column, Index, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlglot.tokens import Token
 
 _SYNONYMS = {

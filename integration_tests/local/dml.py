@@ -1,9 +1,10 @@
 """INSERT, REPLACE, UPDATE and DELETE: SQLite evaluates and stores, each changed row goes to the log."""
 
+# ruff: noqa: S608 - names and statements are the tests' own
+
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
@@ -16,6 +17,8 @@ from integration_tests.local.tables import default_value, with_generated
 from integration_tests.local.values import Kept, ToWire, binlog_form, copy_form, keep
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from integration_tests.local.schema import Column, Index, Table
     from integration_tests.local.storage import Shard
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 def _as_bytes(value: Kept) -> bytes:
     if isinstance(value, str):
         return value.encode()
-    return value if isinstance(value, bytes) else b"%d" % value
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 class TableWriter:
@@ -46,7 +49,9 @@ class TableWriter:
 
     def cells(self, values: Sequence[Kept]) -> Cells:
         """A row's image as the log keeps it."""
-        return tuple(None if value is None else form(value) for form, value in zip(self._forms, values))
+        return tuple(
+            None if value is None else form(value) for form, value in zip(self._forms, values, strict=True)
+        )
 
     def shard_of(self, values: Sequence[Kept]) -> Shard:
         """The shard that a row belongs to."""
@@ -156,7 +161,7 @@ class Statements:
         """A whole row from the values that a statement gives, nodes or plain ones."""
         if len(given) != len(columns):
             raise SqlError(1136, "Column count doesn't match value count at row 1")
-        by_name = {column.name: value for column, value in zip(columns, given)}
+        by_name = {column.name: value for column, value in zip(columns, given, strict=True)}
         values = [self._value(table, column, by_name) for column in table.columns]
         if any(column.generated for column in table.columns):
             return with_generated(self._storage, table, values)
@@ -201,7 +206,7 @@ class Statements:
         self, writer: TableWriter, table: Table, assignments: list[exp.Expression], values: list[Kept]
     ) -> int:
         shard, rowid, before = writer.conflicts(values)[0]
-        inserted = {c.name.lower(): rewrite.value_node(v) for c, v in zip(table.columns, values)}
+        inserted = {c.name.lower(): rewrite.value_node(v) for c, v in zip(table.columns, values, strict=True)}
         columns = [_known(table, item.this.name) for item in assignments]
         extra = [rewrite.to_sqlite(item.expression, inserted) for item in assignments]
         found = writer.matches(f"where _rowid_ = {rowid}", extra)
@@ -219,7 +224,7 @@ class Statements:
         changed = 0
         for shard, rowid, before, results in writer.matches(_tail(node), extra):
             after = self._assigned(table, before, columns, results)
-            for column, item in zip(columns, node.expressions):
+            for column, item in zip(columns, node.expressions, strict=True):
                 if rewrite.is_default(item.expression):
                     after[table.by_name[column.name.lower()]] = default_value(self._storage, column)
             try:
@@ -233,7 +238,7 @@ class Statements:
     ) -> list[Kept]:
         """A row after assignments, with what follows from them: generated and ON UPDATE columns."""
         after = list(before)
-        for column, value in zip(columns, results):
+        for column, value in zip(columns, results, strict=True):
             after[table.by_name[column.name.lower()]] = keep(column, value)
         if after == before:
             return after

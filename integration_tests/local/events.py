@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import grpc
@@ -12,6 +11,8 @@ from integration_tests.local.values import from_binlog
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from integration_tests.local.filters import TableFilter
     from integration_tests.local.schema import Table
     from integration_tests.local.storage import Cells, Change, Shard
@@ -21,8 +22,18 @@ BINLOG_ROW_FLAGS = 17
 
 # Types that a row event's bytes can be read as, one for another; a type outside of all groups is its own.
 _INTERCHANGEABLE = (
-    (wire.INT8, wire.UINT8, wire.INT16, wire.UINT16, wire.INT24, wire.UINT24)
-    + (wire.INT32, wire.UINT32, wire.INT64, wire.UINT64),
+    (
+        wire.INT8,
+        wire.UINT8,
+        wire.INT16,
+        wire.UINT16,
+        wire.INT24,
+        wire.UINT24,
+        wire.INT32,
+        wire.UINT32,
+        wire.INT64,
+        wire.UINT64,
+    ),
     (wire.FLOAT32, wire.FLOAT64),
     (wire.TEXT, wire.BLOB, wire.VARCHAR, wire.VARBINARY, wire.CHAR, wire.BINARY),
 )
@@ -70,17 +81,17 @@ class TablePlan:
             text = f"cannot determine table columns for {table.name}: event has {have}, schema has {want}"
             raise StreamError(grpc.StatusCode.UNKNOWN, text)
         fields = fields[: len(event_types)]
-        if not all(_readable_as(t, field.type) for t, field in zip(event_types, fields)):
+        if not all(_readable_as(t, field.type) for t, field in zip(event_types, fields, strict=True)):
             fields = [
                 wire.Field(name=f"@{at}", type=kind, charset=field.charset)  # type: ignore[arg-type]  # plain integers
-                for at, (kind, field) in enumerate(zip(event_types, fields), 1)
+                for at, (kind, field) in enumerate(zip(event_types, fields, strict=True), 1)
             ]
         self._picked = tables.columns(table, [field.name for field in fields])
         self._all = self._picked == list(range(len(fields)))
         picked_fields = [fields[at] for at in self._picked]
         self._labelled = [
             (at, column)
-            for at, (column, field) in enumerate(zip(table.columns, fields))
+            for at, (column, field) in enumerate(zip(table.columns, fields, strict=False))
             if column.labels and field.type in (wire.ENUM, wire.SET_TYPE)
         ]
         self._row_template = wire.VEvent(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Collection
 from dataclasses import dataclass, fields
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _TRUE = ("1", "true", "yes", "on")
 

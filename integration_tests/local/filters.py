@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,6 +13,8 @@ from integration_tests.local import rewrite
 from integration_tests.local.errors import StreamError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from integration_tests.local.schema import Table
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-import sqlite3
 import struct
 import time
 import unicodedata
 import uuid
-from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from integration_tests.local import gtid, temporal
-from integration_tests.local.schema import Column
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+    from integration_tests.local.schema import Column
 
 _COORDINATES = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _WKB_TYPES = {"POINT": 1, "LINESTRING": 2}
@@ -27,10 +31,10 @@ def _fold(text: str) -> str:
     return "".join(char for char in decomposed if not unicodedata.combining(char)).casefold()
 
 
-def _order(key: Callable[[str], object]) -> Callable[[str, str], int]:
+def _order(key: Callable[[str], Any]) -> Callable[[str, str], int]:
     def compare(left: str, right: str) -> int:
         a, b = key(left), key(right)
-        return (a > b) - (a < b)  # type: ignore[operator]  # a key's values are of one ordered type
+        return int(a > b) - int(a < b)
 
     return compare
 
@@ -85,12 +89,12 @@ def _concat(*parts: object) -> str | None:
     return "".join(p.decode("utf-8", "replace") if isinstance(p, bytes) else str(p) for p in parts)
 
 
-def _sql_text(function: Callable[..., object]) -> Callable[..., object]:
+def _sql_text(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with MySQL's rule that a NULL argument gives NULL."""
     return lambda *args: None if any(arg is None for arg in args) else function(*args)
 
 
-_FUNCTIONS: list[tuple[str, int, Callable[..., object]]] = [
+_FUNCTIONS: list[tuple[str, int, Callable[..., Any]]] = [
     ("concat", -1, _concat),
     ("repeat", 2, _sql_text(lambda text, times: str(text) * max(times, 0))),
     ("left", 2, _sql_text(lambda text, size: str(text)[:size])),

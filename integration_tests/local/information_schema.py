@@ -1,15 +1,16 @@
-"""information_schema as vtgate answers from it: one shard's MySQL, whose schema names are the physical ones."""
+"""information_schema as vtgate answers from it: one shard's MySQL with its physical schema names."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from integration_tests.local import rewrite
 from integration_tests.local.schema import BLOBS, CHARSETS, INTEGERS, TEXTS, Column, Table
 
 if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
     from integration_tests.local.storage import Shard, Storage
 
 # Digits that information_schema gives for integers; a signed bigint has one less than an unsigned one.

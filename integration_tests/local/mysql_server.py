@@ -6,7 +6,6 @@ import asyncio
 import logging
 import struct
 import threading
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,7 @@ from integration_tests.local.values import copy_form
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable, Mapping
 
     from integration_tests.local.certificates import Certificates
     from integration_tests.local.query import Result
@@ -198,10 +198,14 @@ class _Connection(Connection):
 class _Server(MysqlServer):
     """mysql-mimic's server over connections of ours."""
 
+    def __init__(self, make_session: Callable[[], _MysqlSession], **options: Any) -> None:
+        super().__init__(**options)
+        self._make_session = make_session
+
     async def _client_connected_cb(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        session = self.session_factory()
+        session = self._make_session()
         connection = _Connection(
-            stream=_Stream(reader, writer),
+            stream=_Stream(reader, writer),  # type: ignore[arg-type]  # stands in for a final class
             session=session,
             control=self.control,
             server_capabilities=self.capabilities,
@@ -229,13 +233,13 @@ def _result_set(result: Result) -> ResultSet:
             name,
             kind,
             character_set=CharacterSet.binary if kind in _BYTE_TYPES else CharacterSet.utf8mb4,
-            text_encoder=_plain_bytes,
+            text_encoder=_plain_bytes,  # type: ignore[arg-type]  # called with the column first
         )
-        for name, kind in zip(result.names, kinds)
+        for name, kind in zip(result.names, kinds, strict=True)
     ]
     forms = [_text_form(column) for column in result.columns]
     rows = [
-        tuple(None if value is None else form(value) for form, value in zip(forms, row))
+        tuple(None if value is None else form(value) for form, value in zip(forms, row, strict=True))
         for row in result.rows
     ]
     return ResultSet(rows, columns)
@@ -275,7 +279,7 @@ class MysqlDoor:
         logging.getLogger("mysql_mimic").setLevel(logging.CRITICAL)
         self._executor = ThreadPoolExecutor(_MAX_SESSIONS, thread_name_prefix="mysql")
         self._server = _Server(
-            session_factory=lambda: _MysqlSession(engine, self._executor),
+            lambda: _MysqlSession(engine, self._executor),
             identity_provider=_Users(users),
             ssl=certificates.server_context() if certificates else None,
         )

@@ -1,11 +1,12 @@
 """SELECT: tables become the SQLite tables of the target's shards, session functions become their values."""
 
+# ruff: noqa: S608 - names and statements are the tests' own
+
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 from sqlglot import parse_one
@@ -15,6 +16,8 @@ from integration_tests.local.errors import SqlError
 from integration_tests.local.storage import physical, quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from integration_tests.local.schema import Column
     from integration_tests.local.storage import Shard, Storage
     from integration_tests.local.values import Kept
@@ -144,9 +147,13 @@ def _with_physical_schema(tree: exp.Expression, scope: Scope) -> exp.Expression:
         return tree
 
     def change(part: exp.Expression) -> exp.Expression:
-        if isinstance(part, exp.EQ) and part.left.name.lower() == "table_schema":
-            if isinstance(part.right, exp.Literal) and part.right.name == scope.keyspace:
-                part.set("expression", exp.Literal.string(scope.shards[0].database))
+        if (
+            isinstance(part, exp.EQ)
+            and part.left.name.lower() == "table_schema"
+            and isinstance(part.right, exp.Literal)
+            and part.right.name == scope.keyspace
+        ):
+            part.set("expression", exp.Literal.string(scope.shards[0].database))
         return part
 
     return rewrite.walk(tree, change)
@@ -206,6 +213,6 @@ def _session_value(part: exp.Expression, scope: Scope, *, on_schema: bool) -> ex
 
 def query_of(sql: str) -> exp.Expression:
     """Reads a query; locking clauses mean nothing here."""
-    node = cast("exp.Expression", rewrite.parse(sql))
+    node = rewrite.parse(sql)
     node.set("locks", None)
     return node

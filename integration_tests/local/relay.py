@@ -64,6 +64,7 @@ class Relay:
 
         Args:
             server_side_port: The client's port as the server behind the relay sees it.
+            after_bytes: None or fewer cut at once.
         """
         with self._lock:
             link = self._links.get(server_side_port)

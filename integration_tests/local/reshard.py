@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from integration_tests.local import gtid
@@ -12,6 +11,8 @@ from integration_tests.local.storage import Shard, Transaction, physical
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from integration_tests.local.session import Engine
     from integration_tests.local.storage import Storage
 
@@ -32,7 +33,7 @@ def reshard(engine: Engine, keyspace: str, names: Sequence[str]) -> None:
                 engine.tables.create_on(shard, table)
             writer = TableWriter(storage, copy, table, new)
             for shard in old:
-                for row in storage.writer.execute(f"select * from {physical(shard, name)}").fetchall():  # noqa: S608  # a quoted name
+                for row in storage.writer.execute(f"select * from {physical(shard, name)}").fetchall():  # noqa: S608 - a quoted name
                     writer.insert(row)
         # The new shards' positions come from their own log, so each must have a transaction.
         for shard in new:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from sqlglot import expressions as exp
 from sqlglot import parse_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _BINARY_CHARSET = "_binary"
 _MAX_SQLITE_INTEGER = 2**63
@@ -100,6 +102,7 @@ def to_sqlite(node: exp.Expression, values: Mapping[str, exp.Expression] | None 
     """An expression or query as SQLite's SQL.
 
     Args:
+        node: What sqlglot read, which stays as it is.
         values: What `VALUES(column)` stands for in an ON DUPLICATE KEY UPDATE, by lower-case column name.
     """
 

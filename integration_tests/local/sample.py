@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from integration_tests.local.schema import BLOBS, INTEGERS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from integration_tests.local.database import LocalDatabase
     from integration_tests.local.schema import Column, Table
 
@@ -18,11 +19,15 @@ _STATES = ("new", "paid", "shipped", "returned")
 _ORDERS_PER_CUSTOMER = 5
 
 SHOP_TABLES = (
-    "create table customers (id bigint primary key, name varchar(100) not null, email varchar(200),"
-    " city varchar(80), vip tinyint(1) not null default 0, profile json, created_at datetime(6) not null)",
-    "create table orders (id bigint primary key, customer_id bigint not null,"
-    " status enum('new','paid','shipped','returned') not null, total decimal(12,2) not null,"
-    " note text, ordered_at timestamp not null, key by_customer (customer_id))",
+    (
+        "create table customers (id bigint primary key, name varchar(100) not null, email varchar(200),"
+        " city varchar(80), vip tinyint(1) not null default 0, profile json, created_at datetime(6) not null)"
+    ),
+    (
+        "create table orders (id bigint primary key, customer_id bigint not null,"
+        " status enum('new','paid','shipped','returned') not null, total decimal(12,2) not null,"
+        " note text, ordered_at timestamp not null, key by_customer (customer_id))"
+    ),
 )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from source_planetscale.vstream.wire import vstream_pb2 as wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Charset(NamedTuple):

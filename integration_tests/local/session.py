@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, cast
 
 import sqlglot.errors
@@ -19,7 +18,10 @@ from integration_tests.local.storage import Shard, Storage, Transaction
 from integration_tests.local.tables import Tables
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from integration_tests.local.schema import Table
+    from integration_tests.local.values import Kept
 
 TABLET_TYPES = ("PRIMARY", "REPLICA", "RDONLY")
 _TARGET = re.compile(r"(?P<keyspace>[^:/@]*)(?:[:/](?P<shard>[^@]*))?(?:@(?P<type>\w+))?")
@@ -80,8 +82,8 @@ class Session:
         if shard_name:
             shard = self._storage.shard(keyspace, shard_name)
             if shard is None or shard.down:
-                text = f"target: {keyspace}.{shard_name}.{found['type'] or 'primary'}: no healthy tablet available"
-                raise SqlError(1105, text)
+                tablet = f"{keyspace}.{shard_name}.{found['type'] or 'primary'}"
+                raise SqlError(1105, f"target: {tablet}: no healthy tablet available")
             shards = [shard]
         return Scope(keyspace, shards, self.target, bool(shard_name))
 
@@ -101,7 +103,7 @@ class Session:
             raise SqlError(1105, str(error)) from None
 
     def _dispatch(self, sql: str, words: list[str]) -> Result:
-        first, second = (words + ["", ""])[:2]
+        first, second = ([*words, "", ""])[:2]
         if first in ("select", "with"):
             connection = self._storage.writer if self._transaction else None
             scope = self._scope() if self.target else self._anywhere()
@@ -281,7 +283,7 @@ def _tablets(shards: Sequence[Shard]) -> Result:
     names = (
         "Cell", "Keyspace", "Shard", "TabletType", "State", "Alias", "Hostname", "PrimaryTermStartTime",
     )  # fmt: skip
-    rows = []
+    rows: list[tuple[Kept, ...]] = []
     for shard in sorted(shards, key=lambda shard: (shard.keyspace, shard.name)):
         for tablet_type in TABLET_TYPES:
             state = "NOT_SERVING" if shard.down else "SERVING"

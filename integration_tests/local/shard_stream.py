@@ -9,8 +9,7 @@ from __future__ import annotations
 import itertools
 import marshal
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
 
@@ -23,12 +22,13 @@ from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable, Iterable, Iterator
 
     from integration_tests.local.filters import TableFilter
     from integration_tests.local.schema import Table
     from integration_tests.local.storage import Shard
 
-Group = Optional[list[wire.VEvent]]
+Group = list[wire.VEvent] | None
 _FETCH_ROWS = 1000
 
 

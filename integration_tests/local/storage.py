@@ -12,7 +12,6 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +21,7 @@ from integration_tests.local.errors import SqlError
 from integration_tests.local.values import Kept, ToWire, binlog_form, copy_form
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from integration_tests.local.schema import Column, Table
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Cells = tuple[bytes | None, ...]
 Change = tuple[Cells | None, Cells | None]
 
-# A transaction's changes are flushed to the log in parts of about this many bytes, as MySQL cuts its row events.
+# Changes go to the log in parts of about this many bytes, as MySQL cuts its row events.
 PART_BYTES = 8192
 LOCK_WAIT_SECONDS = 30.0
 
@@ -120,7 +120,7 @@ class Projection:
         forms: list[ToWire | None] = [(binlog_form if binlog else copy_form)(c) for c in columns]
         self.sql = ", ".join(
             quoted(column.name) if form else f"cast({quoted(column.name)} as blob)"
-            for column, form in zip(columns, forms)
+            for column, form in zip(columns, forms, strict=True)
         )
         self._forms = [(at, form) for at, form in enumerate(forms) if form]
 

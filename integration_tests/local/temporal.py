@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from integration_tests.local.errors import SqlError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _DATE = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(\.\d+)?)?)?")
 _TIME = re.compile(r"(-?)(\d+):(\d{2})(?::(\d{2})(\.\d+)?)?")

@@ -10,13 +10,12 @@ import json
 import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
-from typing import Union
 
 from integration_tests.local import numbers, temporal
 from integration_tests.local.errors import SqlError
 from integration_tests.local.schema import BLOBS, CHARSETS, GEOMETRIES, INTEGERS, TEXTS, Column
 
-Kept = Union[int, float, str, bytes, None]
+Kept = int | float | str | bytes | None
 ToWire = Callable[[Kept], bytes]
 
 _INT64_LIMIT = 2**63
@@ -28,6 +27,7 @@ def keep(column: Column, value: object) -> Kept:
     """What the column keeps of a value in strict mode.
 
     Args:
+        column: Where the value goes.
         value: An integer, float, Decimal, text, bytes, boolean, date or None.
 
     Raises:
@@ -106,7 +106,7 @@ def _keep_decimal(column: Column, value: object) -> Kept:
         raise _out_of_range(column) from None
     if abs(number) >= Decimal(10) ** (precision - scale) or (column.unsigned and number < 0):
         raise _out_of_range(column)
-    return f"{abs(number) if not number else number:f}"
+    return f"{number or abs(number):f}"
 
 
 def _keep_float(column: Column, value: object) -> Kept:
@@ -193,7 +193,7 @@ def _in_charset(column: Column) -> ToWire:
 
 def _fixed_point(column: Column) -> ToWire:
     digits = column.args[1]
-    return lambda value: f"{value:.{digits}f}".encode()
+    return lambda value: f"{float(value or 0):.{digits}f}".encode()
 
 
 def _bits(column: Column) -> ToWire:
@@ -214,21 +214,21 @@ def copy_form(column: Column) -> ToWire | None:
         width = column.args[0]
         return lambda value: _plain(value).rjust(width, b"0")
     if kind == "year":
-        return lambda value: f"{value:04d}".encode()
+        return lambda value: f"{int(value or 0):04d}".encode()
     if column.charset and CHARSETS[column.charset].codec != "utf-8":
         return _in_charset(column)
     return _same_form(column)
 
 
 def binlog_form(column: Column) -> ToWire | None:
-    """Makes the bytes that the log keeps: as the binlog has them, an ENUM as its ordinal, a SET as its bits."""
+    """Makes the bytes that the log keeps: the binlog's, but an ENUM's ordinal and a SET's bits."""
     kind = column.data_type
     if kind == "float":
         return lambda value: numbers.float_in_binlog(float(value or 0)).encode()
     if kind == "double":
         return lambda value: numbers.double_in_binlog(float(value or 0)).encode()
     if kind == "year":
-        return lambda value: f"{value:04d}".encode()
+        return lambda value: f"{int(value or 0):04d}".encode()
     if kind == "json":
         return lambda value: numbers.json_in_binlog(str(value)).encode()
     if kind == "enum":

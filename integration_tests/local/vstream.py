@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from integration_tests.local.shard_stream import Ask, Group, ShardStream
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from integration_tests.local.storage import Shard, Storage
 
@@ -69,7 +68,7 @@ class MergedStream:
         for entry in self._entries:
             self._positions[entry.keyspace, entry.shard] = wire.ShardGtid()
             self._positions[entry.keyspace, entry.shard].CopyFrom(entry)
-        for entry, shard in zip(self._entries, self.shards):
+        for entry, shard in zip(self._entries, self.shards, strict=True):
             self._check(entry, shard)
 
     def _resolved(self) -> Iterator[wire.ShardGtid]:
@@ -162,10 +161,12 @@ class MergedStream:
         Raises:
             StreamError: The stream ends with an error.
         """
-        for entry, shard in zip(self._entries, self.shards):
+        for entry, shard in zip(self._entries, self.shards, strict=True):
             if not self._is_servable(entry, shard):
                 yield from self._search_in_vain(shard)
-        streams = [self._stream(entry, shard) for entry, shard in zip(self._entries, self.shards)]
+        streams = [
+            self._stream(entry, shard) for entry, shard in zip(self._entries, self.shards, strict=True)
+        ]
         self._copying = {(e.keyspace, e.shard) for e in self._entries if not e.gtid or e.table_p_ks}
         self._copies_every_shard = len(self._copying) == len(self._entries)
         running = [(stream, stream.groups()) for stream in streams]

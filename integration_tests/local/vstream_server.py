@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from integration_tests.local.vstream import Limits, MergedStream
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from integration_tests.local.certificates import Certificates
     from integration_tests.local.shard_stream import Group
@@ -30,7 +29,7 @@ _IDLE_SECONDS = 0.05
 _MAX_CHUNK_SECONDS = 0.05
 
 
-class VStreamServer(grpc.GenericRpcHandler):
+class VStreamServer(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in its stubs alone
     """Serves VStream on a port of this host."""
 
     def __init__(
@@ -47,6 +46,10 @@ class VStreamServer(grpc.GenericRpcHandler):
         """Starts serving.
 
         Args:
+            storage: What to stream.
+            faults: Faults that wait for a stream.
+            port: A port to listen on; 0 is any free one.
+            limits: Sizes and times, vtgate's by default.
             users: User name -> password; empty lets everyone in.
             certificates: Turns TLS on.
             reshard: Moves a keyspace to new shards, for the fault of that name.
