@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -155,12 +156,14 @@ class Command:
         config: The content of the configuration file: JSON, or a text that is written as it is.
         catalog: The content of the catalog file, likewise.
         state: The content of the state file, likewise.
+        environment: Variables that are added to the environment.
     """
 
     arguments: Sequence[str]
     config: object = None
     catalog: object = None
     state: object = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     _lines: list[str] = field(default_factory=list, init=False)
     _stack: ExitStack = field(default_factory=ExitStack, init=False)
 
@@ -182,6 +185,7 @@ class Command:
                 stderr=self._stderr,
                 text=True,
                 encoding="utf-8",
+                env={**os.environ, **self.environment},
             )
         )
         return self

@@ -141,6 +141,16 @@ def test_every_record_has_stream_namespace_time_and_data(first: Run) -> None:
         assert set(record["data"]) == {"id", "note"}
 
 
+def test_states_and_statuses_can_be_found_by_searching_lines(first: Run) -> None:
+    def lines_with(*words: str) -> int:
+        return sum(all(word in line for word in words) for line in first.lines)
+
+    for stream in STREAMS:
+        assert lines_with('"type":"STATE"', '"type":"STREAM"', f'"name":"{stream}"') >= 1
+        for status in ("STARTED", "COMPLETE"):
+            assert lines_with(f'"status":"{status}"', f'"name":"{stream}"') == 1
+
+
 def test_every_line_of_stdout_is_a_message_of_the_protocols_own_model(first: Run, second: Run) -> None:
     for message in [*first.messages, *second.messages]:
         AirbyteMessageSerializer.load(message)
