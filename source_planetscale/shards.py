@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from source_planetscale.batches import BatchMaker
     from source_planetscale.config import Config
+    from source_planetscale.resume import ServedPositions
     from source_planetscale.sequence import ChangeSequence
     from source_planetscale.state import Cursor
     from source_planetscale.table import Table
@@ -123,6 +124,12 @@ class ShardRead:
 
     def _read(self) -> None:
         stop = self._sync.positions.stop(self.shard, self._table.name)
+        self._note_cut_copy()
+        self._read_up_to(stop)
+        if self._cursor.replay is not None and not self._closing.is_set() and self._rewind():
+            self._read_up_to(stop)
+
+    def _read_up_to(self, stop: Position) -> None:
         self._settle_cursor(stop)
         reader = self._new_reader(stop)
         failures = 0
@@ -140,24 +147,51 @@ class ShardRead:
             failures = failures + 1 if reader.cursor == started_at else 1
             self._wait_before_retry(failures, failure)
             self._sync.positions.forget_served(self.shard)
+            self._note_cut_copy()
             self._settle_cursor(stop)
             reader = self._new_reader(stop)
         self._cursor = reader.cursor
 
+    def _note_cut_copy(self) -> None:
+        cursor = self._cursor
+        cut = cursor.last_pk is not None and cursor.position
+        if cut and cursor.replay is None and self._sync.config.include_cdc_columns:
+            self._cursor = replace(cursor, replay=replace(cursor, last_pk=None))
+
+    def _rewind(self) -> bool:
+        """Goes back to where the copy was first cut, for the deletes since; False if that is gone."""
+        replay = self._cursor.replay or self._cursor
+        self._cursor = replace(self._cursor, replay=None)
+        served = self._sync.positions.served(self.shard)
+        refusal = served.refusal(Position.parse(replay.position)) if served else None
+        if refusal:
+            self._sync.logger.warning(
+                f"The copy of {self._where} was cut, and {refusal}: a row that had been emitted and was "
+                "deleted before the copy went on stays in the destination. Refresh this stream to be sure."
+            )
+            return False
+        self._sync.logger.info(f"Reading the changes of {self._where} since its copy was cut.")
+        self._cursor = replay
+        return True
+
     def _settle_cursor(self, stop: Position) -> None:
         """Leaves a cursor that can be followed, or raises, as the policy has it."""
-        at_stop = self._cursor.position and Position.parse(self._cursor.position) == stop
         judgement = judge(
             self._cursor,
             self._table,
             stop=stop,
-            served=None if at_stop else self._sync.positions.served(self.shard),
+            served=self._served(stop),
             on_primary=self._sync.config.tablet_type is TabletType.PRIMARY,
         )
         if judgement.verdict is Verdict.RESTART_COPY:
             self._restart_copy(judgement.reason)
         elif judgement.verdict is Verdict.REFUSE:
             self._copy_again(f"The saved position of {self._where} cannot be followed: {judgement.reason}.")
+
+    def _served(self, stop: Position) -> ServedPositions | None:
+        # Where there is nothing to read the question is saved.
+        at_stop = self._cursor.position and Position.parse(self._cursor.position) == stop
+        return None if at_stop else self._sync.positions.served(self.shard)
 
     def _follow_once(self, reader: ShardReader) -> str | None:
         """Follows one stream to its end; gives None if it is done, otherwise why it broke off."""
@@ -173,7 +207,7 @@ class ShardRead:
     def _new_reader(self, stop: Position) -> ShardReader:
         config = self._sync.config
         self._log_start()
-        served = self._sync.positions.served(self.shard)
+        served = self._served(stop)
         return ShardReader(
             self._table,
             self._cursor,
@@ -187,6 +221,9 @@ class ShardRead:
         self._stalled = False
         self._idle_since = time.monotonic()
         try:
+            if self._closing.is_set():
+                # `close` came before there was a call to cancel.
+                return
             for raw in call:
                 progress, cursor = reader.progress, reader.cursor
                 response = wire.VStreamResponse.FromString(raw)
@@ -206,11 +243,12 @@ class ShardRead:
             call.cancel()
 
     def _deliver(self, delivery: Delivery) -> None:
-        # Waiting for the reader of stdout is not a stall of the server.
-        self._idle_since = None
+        # Waiting for the reader of stdout is not a stall of the server, and no progress either.
+        idle_since, self._idle_since = self._idle_since or time.monotonic(), None
+        waiting_since = time.monotonic()
         self._queue.put(delivery)
         self._cursor = delivery.cursor
-        self._idle_since = time.monotonic()
+        self._idle_since = idle_since + time.monotonic() - waiting_since
 
     def _restart_copy(self, reason: str) -> None:
         self._sync.logger.warning(

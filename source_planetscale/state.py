@@ -38,6 +38,9 @@ class Cursor:
         position: The position with its flavor prefix; empty if the copy has not begun.
         last_pk: Serialized `wire.QueryResult` of the last key copied; None outside a copy.
         shape: The table's shape that row events after `position` may have; None if unknown.
+        replay: Where the copy was cut for the first time. Rows that had been emitted beyond its last key
+            may have been deleted before the copy went on, which only the changes since then tell; None
+            for a copy in one go.
     """
 
     keyspace: str
@@ -45,6 +48,7 @@ class Cursor:
     position: str = ""
     last_pk: bytes | None = None
     shape: Shape | None = None
+    replay: Cursor | None = None
 
     @property
     def copying(self) -> bool:
@@ -137,18 +141,14 @@ class StreamState:
         # Of two spellings of a shard's name the one without blanks was read.
         for name in sorted(shards, key=lambda name: name == name.strip()):
             saved = _plain(shards[name])
-            cursor = _parse_shard(saved, keyspace=keyspace, shard=name, stream=stream)
-            state.cursors[cursor.shard] = replace(cursor, shape=_shape_of_shard(saved, shapes, name, stream))
+            cursor = _parse_shard(saved, shapes, keyspace=keyspace, shard=name, stream=stream)
+            state.cursors[cursor.shard] = cursor
         return state
 
     def to_json(self) -> dict[str, Any]:
         """The state in its saved form; shapes that several shards share stand in it once."""
         shapes: dict[Shape, str] = {}
-        shards: dict[str, dict[str, str]] = {}
-        for name, cursor in self.cursors.items():
-            shards[name] = {"cursor": cursor.encode()}
-            if cursor.shape is not None:
-                shards[name]["shape"] = shapes.setdefault(cursor.shape, str(len(shapes) + 1))
+        shards = {name: _shard_to_json(cursor, shapes) for name, cursor in self.cursors.items()}
         saved: dict[str, Any] = {"shards": shards, "version": VERSION}
         if shapes:
             saved["shapes"] = {key: [list(column) for column in shape] for shape, key in shapes.items()}
@@ -247,14 +247,31 @@ def _legacy_messages(streams: Mapping[str, Any]) -> list[dict[str, Any]]:
     return messages
 
 
-def _parse_shard(saved: object, *, keyspace: str, shard: str, stream: str) -> Cursor:
+def _shard_to_json(cursor: Cursor, shapes: dict[Shape, str]) -> dict[str, Any]:
+    """Gives the saved form of a shard; a shape that is not in `shapes` is put there."""
+    saved: dict[str, Any] = {"cursor": cursor.encode()}
+    if cursor.shape is not None:
+        saved["shape"] = shapes.setdefault(cursor.shape, str(len(shapes) + 1))
+    if cursor.replay is not None:
+        saved["replay"] = _shard_to_json(cursor.replay, shapes)
+    return saved
+
+
+def _parse_shard(
+    saved: object, shapes: Mapping[str, Shape], *, keyspace: str, shard: str, stream: str
+) -> Cursor:
     text = saved.get("cursor") if isinstance(saved, dict) else None
-    if not isinstance(text, str):
+    if not isinstance(saved, dict) or not isinstance(text, str):
         raise _damaged(stream, shard, "it has no cursor")
     try:
-        return Cursor.decode(text, keyspace=keyspace, shard=shard)
+        cursor = Cursor.decode(text, keyspace=keyspace, shard=shard)
     except ValueError as error:
         raise _damaged(stream, shard, str(error)) from None
+    replay = None
+    if "replay" in saved:
+        earlier = _plain(saved["replay"])
+        replay = _parse_shard(earlier, shapes, keyspace=keyspace, shard=shard, stream=stream)
+    return replace(cursor, shape=_shape_of_shard(saved, shapes, shard, stream), replay=replay)
 
 
 def _shape_of_shard(
