@@ -58,14 +58,15 @@ class Judgement:
 
 
 def judge(
-    cursor: Cursor, table: Table, *, stop: Position, served: ServedPositions | None, on_primary: bool
+    cursor: Cursor, table: Table, *, stop: Position | None, served: ServedPositions | None, on_primary: bool
 ) -> Judgement:
     """Judges a cursor before it is sent.
 
     Args:
         cursor: The saved cursor.
         table: The table as it is today.
-        stop: The shard's position when the sync began, on the tablet that streams.
+        stop: The shard's position when the sync began, on the tablet that streams; None for a cursor that
+            the sync itself has moved.
         served: What the shard says of its positions, or None if it cannot be asked.
         on_primary: Whether the stream comes from the primary, which is never behind.
 
@@ -91,9 +92,9 @@ def judge(
 
 
 def _position_refusal(
-    position: Position, stop: Position, served: ServedPositions | None, *, on_primary: bool
+    position: Position, stop: Position | None, served: ServedPositions | None, *, on_primary: bool
 ) -> str | None:
     # A replica may be behind what an earlier sync read from another one: that passes.
-    if on_primary and not stop.contains(position):
+    if on_primary and stop is not None and not stop.contains(position):
         return _AHEAD
     return served.refusal(position) if served else None

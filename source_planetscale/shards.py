@@ -148,7 +148,7 @@ class ShardRead:
             self._wait_before_retry(failures, failure)
             self._sync.positions.forget_served(self.shard)
             self._note_cut_copy()
-            self._settle_cursor(stop)
+            self._settle_cursor(stop, read_on=True)
             reader = self._new_reader(stop)
         self._cursor = reader.cursor
 
@@ -174,12 +174,17 @@ class ShardRead:
         self._cursor = replay
         return True
 
-    def _settle_cursor(self, stop: Position) -> None:
-        """Leaves a cursor that can be followed, or raises, as the policy has it."""
+    def _settle_cursor(self, stop: Position, *, read_on: bool = False) -> None:
+        """Leaves a cursor that can be followed, or raises, as the policy has it.
+
+        Args:
+            stop: The shard's position when the sync began.
+            read_on: Whether this sync has moved the cursor, which may stand beyond `stop` then.
+        """
         judgement = judge(
             self._cursor,
             self._table,
-            stop=stop,
+            stop=None if read_on else stop,
             served=self._served(stop),
             on_primary=self._sync.config.tablet_type is TabletType.PRIMARY,
         )

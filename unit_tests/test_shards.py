@@ -111,6 +111,17 @@ def test_a_copy_goes_on_after_its_last_key_when_the_stream_breaks() -> None:
     assert vtgate.opened[1].last_pk == last_key(ONE).SerializeToString(deterministic=True)
 
 
+def test_a_copy_whose_snapshot_is_later_than_the_stop_position_goes_on_as_well() -> None:
+    begun = response(copied(ONE), vgtid(gtid(20), last_key(ONE)), commit())
+    rest = response(copied(TWO), vgtid(gtid(20), last_key(TWO)), commit())
+    scripts = [
+        [*small_copy()[:2], begun, broken()],
+        [response(begin(), fields()), rest, *small_copy(last=20)[2:]],
+    ]
+    outcome = Reading(FakeVtgate({SHARD: scripts})).run()
+    assert (outcome.ids, outcome.error) == ([1, 2], None)
+
+
 @pytest.mark.parametrize("cut", [1, 2])
 def test_a_stream_that_breaks_before_the_first_key_begins_the_copy_again(cut: int) -> None:
     script = small_copy(ONE)
