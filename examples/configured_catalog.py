@@ -1,4 +1,4 @@
-"""Turns what `discover` writes into the catalog that `read` takes: every stream, incremental.
+"""Turns what `discover` writes into the catalog that `read` takes: the named streams, or all, incremental.
 
 source-planetscale discover --config config.json | python3 examples/configured_catalog.py > catalog.json
 """
@@ -15,5 +15,6 @@ if not catalogs:
 streams = [
     {"stream": stream, "sync_mode": "incremental", "destination_sync_mode": "append_dedup"}
     for stream in catalogs[-1]["streams"]
+    if stream["name"] in sys.argv[1:] or not sys.argv[1:]
 ]
 json.dump({"streams": streams}, sys.stdout, indent=2)
