@@ -576,6 +576,39 @@ def test_an_unknown_keyspace_is_refused_with_the_login(server: Server) -> None:
     assert refusal.value.args[0] == 1049
 
 
+@pytest.mark.parametrize(
+    ("definition", "literal", "condition"),
+    [
+        ("datetime(6)", "'2024-01-02 03:04:05'", "= '2024-01-02 03:04:05'"),
+        ("date", "'2024-01-02'", "in ('2024-1-2')"),
+        ("time(3)", "'1:02:03'", "between '01:02:03' and '01:02:03'"),
+        ("bit(9)", "5", "= 5"),
+        ("bit(9)", "5", "= b'101'"),
+        ("binary(4)", "'ab'", "= x'61620000'"),
+        ("varbinary(4)", "'ab'", "= 'ab'"),
+        ("varchar(9)", "'Äb'", "= 'ab'"),
+        ("varchar(9) collate utf8mb4_bin", "'Ab'", "<> 'ab'"),
+        ("enum('x','y')", "'y'", "= 'Y'"),
+        ("set('x','y')", "'x,y'", "= 'x,y'"),
+        ("decimal(10,2)", "1.5", "= '1.5'"),
+        ("bigint unsigned", "18446744073709551615", "> 9223372036854775808"),
+        ("int", "7", "= '7'"),
+        ("year", "2024", "= 2024"),
+    ],
+)
+def test_a_condition_finds_a_row_by_value(
+    server: Server, definition: str, literal: str, condition: str
+) -> None:
+    name = table(server, "c_condition", f"id int primary key, k {definition}")
+    run(server, f"insert into {name} values (1, {literal}), (2, null)")
+
+    found = server.execute(f"select id from {name} where k {condition}", "src")
+    run(server, f"delete from {name} where k {condition}")
+
+    assert found == [(1,)]
+    assert server.execute(f"select id from {name}", "src") == [(2,)]
+
+
 def test_values_read_back_over_sql_as_they_were_written(server: Server) -> None:
     name = table(
         server,

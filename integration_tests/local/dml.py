@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlglot import expressions as exp
 
 from integration_tests.local import rewrite
+from integration_tests.local.comparison import with_kept_literals
 from integration_tests.local.errors import SqlError
 from integration_tests.local.functions import now
 from integration_tests.local.storage import Cells, Storage, Transaction, physical, quoted
@@ -222,7 +223,7 @@ class Statements:
             for item in node.expressions
         ]
         changed = 0
-        for shard, rowid, before, results in writer.matches(_tail(node), extra):
+        for shard, rowid, before, results in writer.matches(_tail(node, table), extra):
             after = self._assigned(table, before, columns, results)
             for column, item in zip(columns, node.expressions, strict=True):
                 if rewrite.is_default(item.expression):
@@ -247,9 +248,9 @@ class Statements:
                 after[at] = keep(column, now(6))
         return with_generated(self._storage, table, after)
 
-    def delete(self, writer: TableWriter, node: exp.Delete) -> int:
+    def delete(self, writer: TableWriter, table: Table, node: exp.Delete) -> int:
         """Runs DELETE; the number of removed rows."""
-        found = writer.matches(_tail(node), ())
+        found = writer.matches(_tail(node, table), ())
         for shard, rowid, before, _ in found:
             writer.delete(shard, rowid, before)
         return len(found)
@@ -266,7 +267,9 @@ def _duplicate(table: Table, error: sqlite3.IntegrityError) -> SqlError:
     return SqlError(1062, f"Duplicate entry for a key of '{table.name}': {error}")
 
 
-def _tail(node: exp.Expression) -> str:
+def _tail(node: exp.Expression, table: Table) -> str:
     """The WHERE, ORDER BY and LIMIT of a statement."""
     parts = [node.args[name] for name in ("where", "order", "limit") if node.args.get(name)]
+    for part in parts:
+        with_kept_literals(part, {column.name.lower(): column for column in table.columns})
     return " ".join(rewrite.to_sqlite(part) for part in parts)

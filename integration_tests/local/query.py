@@ -12,6 +12,7 @@ from sqlglot import expressions as exp
 from sqlglot import parse_one
 
 from integration_tests.local import information_schema, rewrite
+from integration_tests.local.comparison import with_kept_literals
 from integration_tests.local.errors import SqlError
 from integration_tests.local.storage import physical, quoted
 
@@ -92,10 +93,11 @@ class Queries:
             information_schema.attach(connection, self._storage, scope.shards[0])
             tree = _with_physical_schema(tree, scope)
         tree = rewrite.walk(tree, lambda part: _session_value(part, scope, on_schema=on_schema))
-        shown = {}
+        shown: dict[str, Column] = {}
         for table in list(tree.find_all(exp.Table)):
             if table.db.lower() != _INFORMATION_SCHEMA:
                 shown.update(self._place(table, scope))
+        with_kept_literals(tree, shown)
         try:
             cursor = connection.execute(rewrite.to_sqlite(tree))
             rows = cursor.fetchall()

@@ -204,7 +204,7 @@ class Session:
         if isinstance(node, exp.Update):
             return statements.update(writer, table, node)
         if isinstance(node, exp.Delete):
-            return statements.delete(writer, node)
+            return statements.delete(writer, table, node)
         raise SqlError(1064, f"cannot run {type(node).__name__}")
 
     def _define(self, sql: str, first: str, second: str) -> None:
