@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import airbyte as ab  # type: ignore[import-not-found]  # lives in an environment of its own
-from airbyte.caches import DuckDBCache  # type: ignore[import-not-found]  # as above
-from airbyte.strategies import WriteStrategy  # type: ignore[import-not-found]  # as above
+import airbyte as ab
+from airbyte.caches import DuckDBCache
+from airbyte.strategies import WriteStrategy
 
 # What Airbyte's destinations do for 'Append + Deduped'.
 DEDUPED = """
