@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from integration_tests.warm import WarmProcess
 from source_planetscale.state import Cursor
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ class Command:
         catalog: The content of the catalog file, likewise.
         state: The content of the state file, likewise.
         environment: Variables that are added to the environment.
+        warm: Fork it from a process that has imported it, instead of starting Python anew.
     """
 
     arguments: Sequence[str]
@@ -164,6 +166,7 @@ class Command:
     catalog: object = None
     state: object = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    warm: bool = False
     _lines: list[str] = field(default_factory=list, init=False)
     _stack: ExitStack = field(default_factory=ExitStack, init=False)
 
@@ -178,16 +181,8 @@ class Command:
             if content is not None
             for option in (f"--{name}", _written(directory / f"{name}.json", content))
         ]
-        self._process = self._stack.enter_context(
-            subprocess.Popen(
-                [sys.executable, "-m", "source_planetscale", *self.arguments, *options],
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                text=True,
-                encoding="utf-8",
-                env={**os.environ, **self.environment},
-            )
-        )
+        self._process = self._start([*self.arguments, *options], directory)
+        self._stack.push(self._process.__exit__)
         return self
 
     def __exit__(
@@ -200,6 +195,18 @@ class Command:
         if self._process.poll() is None:
             self._process.kill()
         self._stack.close()
+
+    def _start(self, arguments: Sequence[str], directory: Path) -> subprocess.Popen[str] | WarmProcess:
+        if self.warm:
+            return WarmProcess(arguments, directory, Path(self._stderr.name))
+        return subprocess.Popen(
+            [sys.executable, "-m", "source_planetscale", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, **self.environment},
+        )
 
     def next_message(self, kind: str) -> Json:
         """Reads stdout up to the next message of a type and returns it; the rest waits in the pipe."""
@@ -218,6 +225,7 @@ class Command:
         """Reads stdout to its end and waits for the exit."""
         self._lines.extend(line.rstrip("\n") for line in self._stdout)
         code = self._process.wait(SECONDS)
+        assert code is not None, "the command has closed stdout and does not end"
         self._stderr.seek(0)
         return Run(code, self._lines, self._stderr.read())
 
@@ -232,9 +240,15 @@ def _written(path: Path, content: object) -> str:
     return str(path)
 
 
-def run(*arguments: str, config: object = None, catalog: object = None, state: object = None) -> Run:
+def run(
+    *arguments: str,
+    config: object = None,
+    catalog: object = None,
+    state: object = None,
+    warm: bool = True,
+) -> Run:
     """Runs a command to its end; arguments as `Command`."""
-    with Command(arguments, config, catalog, state) as command:
+    with Command(arguments, config, catalog, state, warm=warm) as command:
         return command.finish()
 
 
