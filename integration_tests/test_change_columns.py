@@ -95,6 +95,15 @@ class Replica:
         assert self.deduped.rows() == self.source()
 
 
+def sync_together(replicas: Iterable[Replica]) -> Run:
+    """Reads several tables of one keyspace in one sync."""
+    first, *others = replicas
+    done = read_well(first.config, *(replica.table for replica in (first, *others)), state=first.state)
+    for replica in (first, *others):
+        replica.load(done)
+    return done
+
+
 def changes(done: Run, table: str) -> list[tuple[str, dict[str, Any]]]:
     """The records of a table as ("delete" or "upsert", row)."""
     return [
@@ -156,46 +165,46 @@ def test_a_delete_carries_all_columns(vitess: VitessCluster, keyspace: str) -> N
     replica.assert_equal()
 
 
-KEY_CHANGES = {
-    "int": (
+# How the table is made, what is in it, the change of keys, and how many keys it changes.
+KEY_CHANGES = [
+    (
         "create table cc_key_int (id int primary key, v int)",
         "insert into {t} values (1, 10), (2, 20), (3, 30)",
         "update {t} set id = id + 1 order by id desc",
-        6,
+        3,
     ),
-    "composite": (
+    (
         "create table cc_key_pair (a int, b varchar(9), v int, primary key (b, a))",
         "insert into {t} values (1, 'x', 10), (2, 'x', 20)",
         "update {t} set b = 'y' where a = 2",
-        2,
+        1,
     ),
-    "collation": (
+    (
         "create table cc_key_ci (id varchar(9) collate utf8mb4_general_ci primary key, v int)",
         "insert into {t} values ('a', 10), ('b', 20)",
         "update {t} set id = 'A' where id = 'a'",
-        2,
+        1,
     ),
-    "padded": (
+    (
         "create table cc_key_pad (id varchar(9) collate utf8mb4_general_ci primary key, v int)",
         "insert into {t} values ('a', 10)",
         "update {t} set id = 'a ' where id = 'a'",
-        2,
+        1,
     ),
-}
+]
 
 
-@pytest.mark.parametrize("case", KEY_CHANGES)
-def test_a_changed_key_is_a_delete_of_the_old_and_an_upsert_of_the_new(
-    vitess: VitessCluster, case: str
-) -> None:
-    ddl, insert, update, count = KEY_CHANGES[case]
-    replica = Replica(vitess, "src", ddl)
-    replica.sql(insert)
-    replica.sync()
-    replica.sql(update)
-    done = replica.sync()
-    assert [kind for kind, _ in changes(done, replica.table)] == ["delete", "upsert"] * (count // 2)
-    replica.assert_equal()
+def test_a_changed_key_is_a_delete_of_the_old_and_an_upsert_of_the_new(vitess: VitessCluster) -> None:
+    replicas = [Replica(vitess, "src", ddl) for ddl, *_ in KEY_CHANGES]
+    for replica, (_, insert, _, _) in zip(replicas, KEY_CHANGES, strict=True):
+        replica.sql(insert)
+    sync_together(replicas)
+    for replica, (_, _, update, _) in zip(replicas, KEY_CHANGES, strict=True):
+        replica.sql(update)
+    done = sync_together(replicas)
+    for replica, (_, _, _, count) in zip(replicas, KEY_CHANGES, strict=True):
+        assert [kind for kind, _ in changes(done, replica.table)] == ["delete", "upsert"] * count
+        replica.assert_equal()
 
 
 def test_an_update_that_keeps_the_key_is_no_delete(vitess: VitessCluster) -> None:
@@ -209,37 +218,32 @@ def test_an_update_that_keeps_the_key_is_no_delete(vitess: VitessCluster) -> Non
     ]
 
 
+# Each on a table of its own with the rows (1, 1, 'old'), (2, 2, 'old') and (3, 3, 'old'): the statement, and
+# the keys that it touches.
 REPLACEMENTS = {
-    "replace on the key": ("replace into {t} values (1, 1, 'new')", [1]),
-    "replace on a secondary key": ("replace into {t} values (10, 1, 'new')", [1, 10]),
-    "replace on both": ("replace into {t} values (1, 2, 'new')", [1, 2]),
-    "replace of nothing": ("replace into {t} values (10, 10, 'new')", [10]),
-    "insert that updates": ("insert into {t} values (1, 9, 'new') on duplicate key update t = 'upd'", [1]),
-    "insert that changes the key": (
-        "insert into {t} values (1, 9, 'new') on duplicate key update id = 10",
-        [1, 10],
-    ),
-    "insert that finds a secondary key": (
-        "insert into {t} values (10, 2, 'new') on duplicate key update t = 'upd'",
-        [2],
-    ),
+    "cc_replace_key": ("replace into {t} values (1, 1, 'new')", {1}),
+    "cc_replace_secondary": ("replace into {t} values (10, 1, 'new')", {1, 10}),
+    "cc_replace_both": ("replace into {t} values (1, 2, 'new')", {1, 2}),
+    "cc_replace_nothing": ("replace into {t} values (10, 10, 'new')", {10}),
+    "cc_upsert": ("insert into {t} values (1, 9, 'new') on duplicate key update t = 'upd'", {1}),
+    "cc_upsert_key": ("insert into {t} values (1, 9, 'new') on duplicate key update id = 10", {1, 10}),
+    "cc_upsert_secondary": ("insert into {t} values (10, 2, 'new') on duplicate key update t = 'upd'", {2}),
 }
 
 
-@pytest.mark.parametrize("case", REPLACEMENTS)
-def test_replace_and_insert_on_duplicate_key_leave_the_rows_of_the_source(
-    vitess: VitessCluster, case: str
-) -> None:
-    statement, keys = REPLACEMENTS[case]
-    replica = Replica(
-        vitess, "src", "create table cc_replace (id int primary key, u int unique, t varchar(9))"
-    )
-    replica.sql("insert into {t} values (1, 1, 'old'), (2, 2, 'old'), (3, 3, 'old')")
-    replica.sync()
-    replica.sql(statement)
-    done = replica.sync()
-    assert {row["id"] for _, row in changes(done, "cc_replace")} == set(keys)
-    replica.assert_equal()
+def test_replace_and_insert_on_duplicate_key_leave_the_rows_of_the_source(vitess: VitessCluster) -> None:
+    ddl = "create table {t} (id int primary key, u int unique, t varchar(9))"
+    replicas = [Replica(vitess, "src", ddl.replace("{t}", table)) for table in REPLACEMENTS]
+    for replica in replicas:
+        replica.sql("insert into {t} values (1, 1, 'old'), (2, 2, 'old'), (3, 3, 'old')")
+    sync_together(replicas)
+    for replica in replicas:
+        replica.sql(REPLACEMENTS[replica.table][0])
+    done = sync_together(replicas)
+    for replica in replicas:
+        touched = {row["id"] for _, row in changes(done, replica.table)}
+        assert touched == REPLACEMENTS[replica.table][1]
+        replica.assert_equal()
 
 
 def test_rows_that_a_foreign_key_deletes_or_changes_follow(vitess: VitessCluster) -> None:
@@ -427,36 +431,36 @@ def on_mysqld(vitess: VitessCluster, session: Sequence[str], statement: str) -> 
         cursor.execute(statement)
 
 
+# Each on a table of its own with one row: settings of the session, and the change.
 REDUCED = {
-    "minimal update": (["binlog_row_image = 'minimal'"], "update {t} set v = 2 where id = 1"),
-    "minimal insert": (["binlog_row_image = 'minimal'"], "insert into {t} (id) values (9)"),
-    "noblob update": (["binlog_row_image = 'noblob'"], "update {t} set v = 2 where id = 1"),
-    "partial json": (
-        ["binlog_row_value_options = 'PARTIAL_JSON'"],
+    "cc_minimal_update": ("binlog_row_image = 'minimal'", "update {t} set v = 2 where id = 1"),
+    "cc_minimal_insert": ("binlog_row_image = 'minimal'", "insert into {t} (id) values (9)"),
+    "cc_noblob_update": ("binlog_row_image = 'noblob'", "update {t} set v = 2 where id = 1"),
+    "cc_partial_json": (
+        "binlog_row_value_options = 'PARTIAL_JSON'",
         "update {t} set j = json_set(j, '$.a', 2) where id = 1",
     ),
 }
 
 
 @pytest.mark.parametrize("cdc", [True, False])
-@pytest.mark.parametrize("case", REDUCED)
 def test_a_row_image_without_all_columns_is_an_error_and_no_made_up_null(
-    vitess: VitessCluster, case: str, cdc: bool
+    vitess: VitessCluster, cdc: bool
 ) -> None:
-    settings, statement = REDUCED[case]
-    replica = Replica(
-        vitess, "src", "create table cc_images (id int primary key, v int, b text, j json, w int not null)"
-    )
-    replica.insert([(1, 1, "text", json.dumps({"a": 1, "b": "x" * 200}), 7)])
+    ddl = "create table {t} (id int primary key, v int, b text, j json, w int not null)"
+    replicas = [Replica(vitess, "src", ddl.replace("{t}", table)) for table in REDUCED]
+    for replica in replicas:
+        replica.insert([(1, 1, "text", json.dumps({"a": 1, "b": "x" * 200}), 7)])
     config = vitess.config("src", include_cdc_columns=cdc)
-    first = read_well(config, "cc_images")
-    session = [*settings, "sql_mode = ''"]
-    on_mysqld(vitess, session, statement.replace("{t}", "cc_images"))
-    done = read(config, "cc_images", state=first.state)
-    (sentence,) = done.errors_of("cc_images")
-    assert "binlog_row" in sentence
-    assert "binlog_row_image=FULL" in sentence
-    assert "cc_images" in sentence
-    assert done.records("cc_images") == []
-    assert done.statuses("cc_images")[-1] == "INCOMPLETE"
+    first = read_well(config, *REDUCED)
+    for table, (setting, statement) in REDUCED.items():
+        on_mysqld(vitess, [setting, "sql_mode = ''"], statement.replace("{t}", table))
+    done = read(config, *REDUCED, state=first.state)
+    for table in REDUCED:
+        (sentence,) = done.errors_of(table)
+        assert "binlog_row" in sentence
+        assert "binlog_row_image=FULL" in sentence
+        assert table in sentence
+        assert done.records(table) == []
+        assert done.statuses(table)[-1] == "INCOMPLETE"
     assert done.exit_code != 0
