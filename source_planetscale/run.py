@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -42,8 +43,11 @@ class Entrypoint(AirbyteEntrypoint):
     def write(self, parsed_args: argparse.Namespace) -> None:
         """Runs a command and writes its messages, one line each."""
         for message in self.run(parsed_args):
-            self._out.write(message.encode() + b"\n")
-            self._out.flush()
+            self._put(message.encode() + b"\n")
+
+    def _put(self, lines: bytes) -> None:
+        self._out.write(lines)
+        self._out.flush()
 
     def read(
         self, source_spec: ConnectorSpecification, config: Mapping[str, Any], catalog: Any, state: list[Any]
@@ -51,7 +55,7 @@ class Entrypoint(AirbyteEntrypoint):
         """Reads as the CDK does, writing batches by itself in their order among the other messages."""
         for message in super().read(source_spec, config, catalog, state):
             if isinstance(message, RecordBatch):
-                self._out.write(message.text)
+                self._put(message.text)
             else:
                 yield message
 
@@ -73,6 +77,8 @@ def run(args: Sequence[str] | None = None) -> None:
         args: The arguments after the program's name; those of the process if None.
     """
     _buffer_stdout()
+    # A log line that finds no reader is no error of its own: the next message ends the process.
+    logging.raiseExceptions = False
     interrupted = threading.Event()
     source = SourcePlanetscale(batched=True, interrupted=interrupted)
     entrypoint = Entrypoint(source, sys.stdout.buffer)

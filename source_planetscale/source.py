@@ -17,6 +17,7 @@ from airbyte_cdk.models import (
     Status,
 )
 from airbyte_cdk.sources import AbstractSource
+from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
@@ -103,9 +104,10 @@ class SourcePlanetscale(AbstractSource):
         Raises:
             AirbyteTracedException: The file holds no state.
         """
-        if not state_path or not Path(state_path).is_file() or not Path(state_path).read_text().strip():
+        if not state_path or not Path(state_path).is_file():
             return []
-        messages = state_messages(_read_json(state_path, "state"))
+        text = _read_text(state_path, "state")
+        messages = state_messages(_parse_json(text, state_path, "state")) if text.strip() else []
         try:
             return [AirbyteStateMessageSerializer.load(message) for message in messages]
         except Exception:
@@ -131,7 +133,7 @@ class SourcePlanetscale(AbstractSource):
         try:
             check(Config.parse(normalise(config)))
         except AirbyteTracedException as error:
-            return False, str(error)
+            return False, filter_secrets(str(error))
         return True, None
 
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
@@ -203,9 +205,25 @@ _CDK_COUNT = re.compile(r"Read \d+ records from .* stream$")
 
 
 def _read_json(path: str, what: str) -> Any:
+    return _parse_json(_read_text(path, what), path, what)
+
+
+def _read_text(path: str, what: str) -> str:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise config_error(f"The {what} file {path} cannot be read: {error.strerror}.") from None
-    except ValueError:
-        raise config_error(f"The {what} file {path} is not JSON. Check that it is the right one.") from None
+    except UnicodeDecodeError:
+        raise _no_json(path, what) from None
+
+
+def _parse_json(text: str, path: str, what: str) -> Any:
+    try:
+        # Deep nesting overflows the parser's stack.
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise _no_json(path, what) from None
+
+
+def _no_json(path: str, what: str) -> AirbyteTracedException:
+    return config_error(f"The {what} file {path} is not JSON. Check that it is the right one.")

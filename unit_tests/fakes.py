@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -132,9 +132,32 @@ class FakeVtgate:
 
 @dataclass
 class FakeDatabase:
-    """Answers what shards are asked before a stream is opened."""
+    """Answers what is asked over MySQL.
+
+    Attributes:
+        status: What every shard says of its binlog.
+        found: The tables of the keyspace.
+        names: Its shards.
+        failure: What every other question gets, if there is one.
+    """
 
     status: BinlogStatus | None = BinlogStatus(f"{UUID}:1-1000", "", full_images=True)  # noqa: RUF009 - immutable
+
+    found: Sequence[Table] = (TABLE,)
+    names: Sequence[str] = (SHARD,)
+    failure: Exception | None = None
+
+    def ping(self) -> None:
+        if self.failure:
+            raise self.failure
+
+    def tables(self, _names: object = None) -> list[Table]:
+        self.ping()
+        return list(self.found)
+
+    def shards(self) -> list[str]:
+        self.ping()
+        return list(self.names)
 
     def binlog_status(self, _shard: str, _tablet_type: TabletType) -> BinlogStatus | None:
         return self.status
@@ -242,6 +265,14 @@ class Reading:
         except Exception as error:
             outcome.error = error
         return outcome
+
+
+def stand_in(vtgate: FakeVtgate, database: FakeDatabase, replace: Callable[[str, object], object]) -> None:
+    """Has the connector meet the fakes behind both doors; `replace` sets an attribute by its full name."""
+    for room in ("replication", "check"):
+        replace(f"source_planetscale.{room}.VStreamClient", lambda _config: vtgate)
+        replace(f"source_planetscale.{room}.Database", lambda _config: database)
+    replace("source_planetscale.database.Database", lambda _config: database)
 
 
 def reader_threads(table: Table = TABLE) -> list[str]:

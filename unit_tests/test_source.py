@@ -1,0 +1,293 @@
+"""The source as the CDK sees it: files, check, discover, and whole reads with several streams."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from source_planetscale.errors import config_error
+from source_planetscale.run import Entrypoint
+from source_planetscale.source import SourcePlanetscale
+from source_planetscale.state import Cursor
+from source_planetscale.table import Table
+from unit_tests.events import KEYSPACE, SHARD, TABLE, gtid, row, small_copy
+from unit_tests.fakes import PASSWORD, FakeDatabase, FakeVtgate, broken, stand_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+ONE, TWO = row(1, "one", "x"), row(2, "two", None)
+OTHERS = Table(KEYSPACE, "others", TABLE.columns, ("id",), has_primary_index=True)
+CONFIG = {
+    "host": "db.example.com",
+    "database": KEYSPACE,
+    "username": "user",
+    "password": PASSWORD,
+    "max_retries": 0,
+}
+DENIED = grpc.StatusCode.PERMISSION_DENIED
+
+
+class Command:
+    """The connector's commands in this process, with files in a directory of the test."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._directory = directory
+        self._monkeypatch = monkeypatch
+        monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+
+    def file(self, name: str, content: object) -> str:
+        path = self._directory / name
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return str(path)
+
+    def serve(self, vtgate: FakeVtgate, database: FakeDatabase | None = None) -> None:
+        stand_in(vtgate, database or FakeDatabase(), self._monkeypatch.setattr)
+
+    def run(self, *args: str) -> tuple[list[dict[str, Any]], Exception | None]:
+        """The messages, and the error that would end the process."""
+        out = io.BytesIO()
+        entrypoint = Entrypoint(SourcePlanetscale(batched=True), out)
+        error: Exception | None = None
+        try:
+            entrypoint.write(entrypoint.parse_args(list(args)))
+        except Exception as failure:
+            error = failure
+        return [json.loads(line) for line in out.getvalue().splitlines()], error
+
+    def read(
+        self, *names: str, state: object = None, namespace: str | None = KEYSPACE
+    ) -> tuple[list[dict[str, Any]], Exception | None]:
+        args = [
+            "--config",
+            self.file("config.json", CONFIG),
+            "--catalog",
+            self.catalog(*names, namespace=namespace),
+        ]
+        if state is not None:
+            args += ["--state", self.file("state.json", state)]
+        return self.run("read", *args)
+
+    def catalog(self, *names: str, namespace: str | None = KEYSPACE) -> str:
+        streams = [
+            {
+                "stream": {
+                    "name": name,
+                    "namespace": namespace,
+                    "json_schema": {},
+                    "supported_sync_modes": ["full_refresh", "incremental"],
+                },
+                "sync_mode": "incremental",
+                "destination_sync_mode": "append",
+            }
+            for name in names
+        ]
+        return self.file("catalog.json", {"streams": streams})
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.setattr("source_planetscale.shards.backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr("source_planetscale.shards._POLL_SECONDS", 0.01)
+    return Command(tmp_path, monkeypatch)
+
+
+def tale(messages: list[dict[str, Any]]) -> list[str]:
+    """The messages of a read in a word each."""
+    words = []
+    for message in messages:
+        trace = message.get("trace", {})
+        status = trace.get("stream_status", {})
+        stream = status.get("stream_descriptor", {}).get("name", "")
+        words.append(f"{status['status']} {stream}" if status else trace.get("type", message["type"]))
+    return words
+
+
+# State files.
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"null", b"{}", b"[]"])
+def test_a_state_file_of_nothing_is_a_fresh_start(command: Command, content: bytes) -> None:
+    assert SourcePlanetscale.read_state(command.file("s.json", content)) == []
+
+
+def test_no_state_file_is_a_fresh_start(tmp_path: Path) -> None:
+    assert SourcePlanetscale.read_state(None) == []
+    assert SourcePlanetscale.read_state(str(tmp_path / "missing.json")) == []
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe\x00", b"[" * 100_000, b"not json"])
+@pytest.mark.parametrize(
+    "reader", [SourcePlanetscale.read_state, SourcePlanetscale.read_config, SourcePlanetscale.read_catalog]
+)
+def test_a_file_that_is_no_json_is_refused_by_name(
+    command: Command, content: bytes, reader: Callable[[str], object]
+) -> None:
+    path = command.file("damaged.json", content)
+    with pytest.raises(AirbyteTracedException, match=r"damaged\.json is not JSON"):
+        reader(path)
+
+
+@pytest.mark.parametrize("reader", [SourcePlanetscale.read_config, SourcePlanetscale.read_catalog])
+def test_a_file_that_is_missing_is_refused_by_name(tmp_path: Path, reader: Callable[[str], object]) -> None:
+    with pytest.raises(AirbyteTracedException, match=r"missing\.json cannot be read: No such file"):
+        reader(str(tmp_path / "missing.json"))
+
+
+def test_a_file_of_another_kind_is_refused(command: Command) -> None:
+    with pytest.raises(AirbyteTracedException, match="holds no JSON object"):
+        SourcePlanetscale.read_config(command.file("config.json", []))
+    with pytest.raises(AirbyteTracedException, match="is no configured catalog"):
+        SourcePlanetscale.read_catalog(command.file("catalog.json", {"streams": 5}))
+
+
+# Check and discover.
+
+
+def test_a_check_that_works_succeeds(command: Command) -> None:
+    command.serve(FakeVtgate({}))
+    messages, error = command.run("check", "--config", command.file("c.json", CONFIG))
+    assert (messages[-1]["connectionStatus"]["status"], error) == ("SUCCEEDED", None)
+
+
+@pytest.mark.parametrize(
+    ("vtgate", "database", "named"),
+    [
+        (FakeVtgate({}), FakeDatabase(failure=config_error("Access denied.")), "Access denied."),
+        (FakeVtgate({}, failures=[broken("no", DENIED)] * 9), FakeDatabase(), "Check username and password"),
+        (FakeVtgate({}, failures=[broken()] * 9), FakeDatabase(), "Check host, gRPC port"),
+    ],
+)
+def test_a_failed_check_is_a_status_and_no_failure_of_the_command(
+    command: Command, vtgate: FakeVtgate, database: FakeDatabase, named: str
+) -> None:
+    command.serve(vtgate, database)
+    messages, error = command.run("check", "--config", command.file("c.json", CONFIG))
+    status = messages[-1]["connectionStatus"]
+    assert (status["status"], error) == ("FAILED", None)
+    assert named in status["message"]
+
+
+def test_discover_lists_the_tables(command: Command) -> None:
+    command.serve(FakeVtgate({}), FakeDatabase(found=(TABLE, OTHERS)))
+    messages, _ = command.run("discover", "--config", command.file("c.json", CONFIG))
+    streams = messages[-1]["catalog"]["streams"]
+    assert [(s["name"], s["namespace"]) for s in streams] == [("orders", KEYSPACE), ("others", KEYSPACE)]
+
+
+# Reads.
+
+
+def test_a_read_tells_its_states_and_statuses_in_order(command: Command) -> None:
+    command.serve(FakeVtgate({SHARD: [small_copy(ONE, TWO)]}))
+    messages, error = command.read("orders")
+    assert error is None
+    assert tale(messages) == [
+        *("STARTED orders", "RUNNING orders", "RECORD", "RECORD", "STATE", "COMPLETE orders"),
+    ]
+    assert messages[4]["state"]["sourceStats"]["recordCount"] == 2
+
+
+def test_a_stream_that_fails_leaves_the_others_complete(command: Command) -> None:
+    command.serve(
+        FakeVtgate({SHARD: [[broken("no", DENIED)], small_copy(ONE)]}), FakeDatabase(found=(TABLE, OTHERS))
+    )
+    messages, error = command.read("orders", "others")
+    assert tale(messages) == [
+        *("STARTED orders", "RUNNING orders", "STATE", "INCOMPLETE orders", "ERROR"),
+        *("STARTED others", "RUNNING others", "RECORD", "STATE", "COMPLETE others"),
+    ]
+    assert isinstance(error, AirbyteTracedException)
+
+
+@pytest.mark.parametrize("namespace", [KEYSPACE, "", None])
+def test_an_empty_namespace_means_the_database(command: Command, namespace: str | None) -> None:
+    command.serve(FakeVtgate({}))
+    saved = {"shards": {SHARD: {"cursor": Cursor(KEYSPACE, SHARD, gtid(10)).encode()}}}
+    descriptor = {"name": "orders", "namespace": namespace}
+    state = [{"type": "STREAM", "stream": {"stream_descriptor": descriptor, "stream_state": saved}}]
+    messages, error = command.read("orders", state=state, namespace=namespace)
+    assert error is None
+    (emitted,) = (message["state"] for message in messages if message["type"] == "STATE")
+    assert emitted["stream"]["stream_descriptor"] == {"name": "orders", "namespace": KEYSPACE}
+
+
+def test_the_go_connectors_state_file_is_gone_on_from(command: Command) -> None:
+    command.serve(FakeVtgate({}))
+    cursor = Cursor(KEYSPACE, SHARD, gtid(10)).encode()
+    state = {"streams": {f"{KEYSPACE}:orders": {"shards": {SHARD: {"cursor": cursor}}}}}
+    messages, error = command.read("orders", state=state)
+    assert (error, "RECORD" in tale(messages)) == (None, False)
+
+
+def test_a_damaged_state_ends_its_stream_before_anything_is_read(command: Command) -> None:
+    vtgate = FakeVtgate({})
+    command.serve(vtgate)
+    state = {"streams": {f"{KEYSPACE}:orders": {"shards": {SHARD: {"cursor": "garbage"}}}}}
+    messages, error = command.read("orders", state=state)
+    assert tale(messages) == ["STARTED orders", "RUNNING orders", "INCOMPLETE orders", "ERROR"]
+    assert f"shard '{SHARD}' of stream 'orders'" in messages[-1]["trace"]["error"]["message"]
+    assert error is not None
+    assert vtgate.opened == []
+
+
+def test_a_table_that_is_gone_is_an_error_of_its_stream(command: Command) -> None:
+    command.serve(FakeVtgate({SHARD: [small_copy(ONE)]}))
+    messages, error = command.read("gone", "orders")
+    assert tale(messages)[-1] == "COMPLETE orders"
+    assert "INCOMPLETE gone" in tale(messages)
+    assert error is not None
+
+
+def test_no_log_line_of_a_read_shows_a_key_value(command: Command, capfd: pytest.CaptureFixture[str]) -> None:
+    command.serve(FakeVtgate({SHARD: [small_copy(row(778899, "one", "x"))]}))
+    messages, _ = command.read("orders")
+    command.serve(FakeVtgate({}))
+    command.read("orders", state=[message["state"] for message in messages if message["type"] == "STATE"])
+    logged = capfd.readouterr()
+    assert "778899" not in logged.out + logged.err
+
+
+# Secrets.
+
+
+SECRETS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=8, max_size=16
+)
+# An unanswered call is explained without the server's words.
+CODES = sorted(set(grpc.StatusCode) - {grpc.StatusCode.OK, grpc.StatusCode.DEADLINE_EXCEEDED}, key=str)
+
+
+@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(secret=SECRETS, code=st.sampled_from(CODES))
+def test_no_output_shows_the_password_whatever_the_server_says(
+    command: Command, capfd: pytest.CaptureFixture[str], secret: str, code: grpc.StatusCode
+) -> None:
+    said = broken(f"you said {secret} and that is wrong", code)
+    config = command.file("secret.json", {**CONFIG, "password": secret})
+    command.serve(FakeVtgate({}, failures=[said] * 9), FakeDatabase())
+    checked, _ = command.run("check", "--config", config)
+    command.serve(FakeVtgate({SHARD: [[said]]}), FakeDatabase())
+    read, _ = command.run("read", "--config", config, "--catalog", command.catalog("orders"))
+    logged = capfd.readouterr()
+    texts = [*_texts(checked), *_texts(read), *_texts([json.loads(line) for line in logged.out.splitlines()])]
+    assert any("****" in text for text in texts)
+    assert not any(secret in text for text in texts)
+    assert secret not in logged.err
+
+
+def _texts(content: object) -> list[str]:
+    """All texts in some JSON."""
+    if isinstance(content, str):
+        return [content]
+    parts = content.values() if isinstance(content, dict) else content if isinstance(content, list) else []
+    return [text for part in parts for text in _texts(part)]
