@@ -6,114 +6,26 @@ import json
 import re
 import signal
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.command import Command, Run, configured, read, read_well, run
-from integration_tests.warehouse import (
-    CURSOR,
-    DELETED_AT,
-    METADATA,
-    UPDATED_AT,
-    DedupedTable,
-    without_added_columns,
-)
+from integration_tests.command import Command, configured, read, read_well, run
+from integration_tests.followed_table import FollowedTable, changes, sync_together
+from integration_tests.warehouse import CURSOR, DELETED_AT, METADATA, UPDATED_AT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from integration_tests.command import Json
+    from integration_tests.command import Json, Run
     from integration_tests.vitess.cluster import VitessCluster
 
 # As Airbyte's MySQL source writes them.
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
-class Replica:
-    """A table on real Vitess, and what a destination has of it after some syncs."""
-
-    def __init__(self, vitess: VitessCluster, keyspace: str, ddl: str, vindex: str | None = None) -> None:
-        self.vitess = vitess
-        self.keyspace = keyspace
-        self.table = ddl.split()[2]
-        vitess.execute(f"drop table if exists `{self.table}`", keyspace)
-        vitess.create_table(keyspace, ddl, vindex, "xxhash")
-        self.config = vitess.config(keyspace, include_cdc_columns=True)
-        described = vitess.execute(
-            f"show columns from `{self.table}`", f"{keyspace}:{vitess.shards(keyspace)[0]}"
-        )
-        self.columns = [row[0] for row in described]
-        self.key = [row[0] for row in described if row[3] == "PRI"]
-        self.deduped = DedupedTable(self.key or self.columns)
-        self.cursors: dict[tuple[Any, ...], int] = {}
-        self.state: object = None
-
-    def sql(self, *statements: str) -> None:
-        """Runs statements in one session, each in a transaction of its own unless they begin one."""
-        with closing(self.vitess.connect(self.keyspace)) as connection, connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(self._named(statement))
-
-    def insert(self, rows: Iterable[Sequence[object]]) -> None:
-        """Inserts whole rows."""
-        marks = ", ".join(["%s"] * len(self.columns))
-        statement = self._named(f"insert into {{t}} values ({marks})")  # noqa: S608 - only placeholders
-        self.vitess.execute_many(statement, self.keyspace, rows)
-
-    def sync(self, **config: object) -> Run:
-        """Reads from the last state and loads what came."""
-        done = read_well({**self.config, **config}, self.table, state=self.state)
-        self.load(done)
-        return done
-
-    def load(self, done: Run) -> None:
-        """Loads what a run wrote, and goes on from its state."""
-        records = done.record_messages(self.table)
-        self.deduped.load(records)
-        for record in records:
-            data = record["data"]
-            key = tuple(data[column] for column in self.key)
-            if self.key:
-                assert data[CURSOR] > self.cursors.get(key, 0)
-            self.cursors[key] = data[CURSOR]
-        self.state = done.state or self.state
-
-    def source(self) -> list[dict[str, Any]]:
-        """The rows of the table in the order of its key."""
-        with closing(self.vitess.connect(self.keyspace)) as connection, connection.cursor() as cursor:
-            # Vitess refuses long results in its default workload.
-            cursor.execute("set workload = 'olap'")
-            cursor.execute(self._named("select * from {t}"))
-            rows = [dict(zip(self.columns, row, strict=True)) for row in cursor.fetchall()]
-        return sorted(rows, key=lambda row: [row[name] for name in self.key])
-
-    def _named(self, statement: str) -> str:
-        return statement.replace("{t}", f"`{self.table}`")
-
-    def assert_equal(self) -> None:
-        assert self.deduped.rows() == self.source()
-
-
-def sync_together(replicas: Iterable[Replica]) -> Run:
-    """Reads several tables of one keyspace in one sync."""
-    first, *others = replicas
-    done = read_well(first.config, *(replica.table for replica in (first, *others)), state=first.state)
-    for replica in (first, *others):
-        replica.load(done)
-    return done
-
-
-def changes(done: Run, table: str) -> list[tuple[str, dict[str, Any]]]:
-    """The records of a table as ("delete" or "upsert", row)."""
-    return [
-        ("delete" if data[DELETED_AT] else "upsert", without_added_columns(data))
-        for data in done.records(table)
-    ]
-
-
 def test_the_catalog_declares_the_columns_as_airbytes_mysql_source_does(vitess: VitessCluster) -> None:
-    replica = Replica(vitess, "src", "create table cc_catalog (id int primary key, v int)")
+    replica = FollowedTable(vitess, "src", "create table cc_catalog (id int primary key, v int)")
     done = run("discover", config=replica.config)
     (catalog,) = done.of_type("CATALOG")
     (stream,) = (found for found in catalog["catalog"]["streams"] if found["name"] == "cc_catalog")
@@ -127,7 +39,7 @@ def test_the_catalog_declares_the_columns_as_airbytes_mysql_source_does(vitess: 
 
 
 def test_without_the_option_no_column_is_added_and_deletes_stay_out(vitess: VitessCluster) -> None:
-    replica = Replica(vitess, "src", "create table cc_off (id int primary key, v int)")
+    replica = FollowedTable(vitess, "src", "create table cc_off (id int primary key, v int)")
     replica.sql("insert into {t} values (1, 1), (2, 2)")
     config = vitess.config("src")
     first = read_well(config, "cc_off")
@@ -138,7 +50,7 @@ def test_without_the_option_no_column_is_added_and_deletes_stay_out(vitess: Vite
 
 
 def test_copied_rows_and_changes_carry_the_columns_in_airbytes_format(vitess: VitessCluster) -> None:
-    replica = Replica(vitess, "src", "create table cc_format (id int primary key, v int)")
+    replica = FollowedTable(vitess, "src", "create table cc_format (id int primary key, v int)")
     replica.sql("insert into {t} values (1, 1)")
     copied = replica.sync().records("cc_format")
     replica.sql("update {t} set v = 2", "delete from {t}")
@@ -154,7 +66,7 @@ def test_copied_rows_and_changes_carry_the_columns_in_airbytes_format(vitess: Vi
 @pytest.mark.parametrize("keyspace", ["src", "shop"])
 def test_a_delete_carries_all_columns(vitess: VitessCluster, keyspace: str) -> None:
     ddl = "create table cc_delete (id int primary key, v int, t text, n int)"
-    replica = Replica(vitess, keyspace, ddl, "id" if keyspace == "shop" else None)
+    replica = FollowedTable(vitess, keyspace, ddl, "id" if keyspace == "shop" else None)
     replica.insert((number, number, f"text {number}", None) for number in range(1, 9))
     replica.sync()
     replica.sql("delete from {t} where id in (3, 5, 7)")
@@ -195,7 +107,7 @@ KEY_CHANGES = [
 
 
 def test_a_changed_key_is_a_delete_of_the_old_and_an_upsert_of_the_new(vitess: VitessCluster) -> None:
-    replicas = [Replica(vitess, "src", ddl) for ddl, *_ in KEY_CHANGES]
+    replicas = [FollowedTable(vitess, "src", ddl) for ddl, *_ in KEY_CHANGES]
     for replica, (_, insert, _, _) in zip(replicas, KEY_CHANGES, strict=True):
         replica.sql(insert)
     sync_together(replicas)
@@ -208,7 +120,7 @@ def test_a_changed_key_is_a_delete_of_the_old_and_an_upsert_of_the_new(vitess: V
 
 
 def test_an_update_that_keeps_the_key_is_no_delete(vitess: VitessCluster) -> None:
-    replica = Replica(vitess, "src", "create table cc_same_key (id int primary key, v int)")
+    replica = FollowedTable(vitess, "src", "create table cc_same_key (id int primary key, v int)")
     replica.sql("insert into {t} values (1, 10)")
     replica.sync()
     replica.sql("update {t} set v = 11", "update {t} set id = 1, v = 12")
@@ -233,7 +145,7 @@ REPLACEMENTS = {
 
 def test_replace_and_insert_on_duplicate_key_leave_the_rows_of_the_source(vitess: VitessCluster) -> None:
     ddl = "create table {t} (id int primary key, u int unique, t varchar(9))"
-    replicas = [Replica(vitess, "src", ddl.replace("{t}", table)) for table in REPLACEMENTS]
+    replicas = [FollowedTable(vitess, "src", ddl.replace("{t}", table)) for table in REPLACEMENTS]
     for replica in replicas:
         replica.sql("insert into {t} values (1, 1, 'old'), (2, 2, 'old'), (3, 3, 'old')")
     sync_together(replicas)
@@ -249,8 +161,8 @@ def test_replace_and_insert_on_duplicate_key_leave_the_rows_of_the_source(vitess
 def test_rows_that_a_foreign_key_deletes_or_changes_follow(vitess: VitessCluster) -> None:
     # MySQL logs what a foreign key does from 9.6 on; InnoDB did so in silence before.
     vitess.execute("drop table if exists cc_child", "src")
-    parent = Replica(vitess, "src", "create table cc_parent (id int primary key)")
-    child = Replica(
+    parent = FollowedTable(vitess, "src", "create table cc_parent (id int primary key)")
+    child = FollowedTable(
         vitess,
         "src",
         "create table cc_child (id int primary key, p int, foreign key (p) references cc_parent (id)"
@@ -269,7 +181,7 @@ def test_rows_that_a_foreign_key_deletes_or_changes_follow(vitess: VitessCluster
 
 
 def test_a_truncate_is_told_and_says_what_to_do(vitess: VitessCluster) -> None:
-    replica = Replica(vitess, "src", "create table cc_truncate (id int primary key, v int)")
+    replica = FollowedTable(vitess, "src", "create table cc_truncate (id int primary key, v int)")
     replica.sql("insert into {t} values (1, 1), (2, 2)")
     replica.sync()
     replica.sql("truncate table {t}", "insert into {t} values (2, 22), (3, 3)")
@@ -284,7 +196,7 @@ def test_a_truncate_is_told_and_says_what_to_do(vitess: VitessCluster) -> None:
 
 
 def test_a_table_without_a_key_appends_and_says_what_deduplication_cannot_do(vitess: VitessCluster) -> None:
-    replica = Replica(vitess, "src", "create table cc_keyless (a int, b int)")
+    replica = FollowedTable(vitess, "src", "create table cc_keyless (a int, b int)")
     replica.sql("insert into {t} values (1, 1), (1, 1)")
     first = replica.sync()
     replica.sql("update {t} set b = 2 where a = 1 limit 1", "delete from {t} where b = 1")
@@ -300,7 +212,7 @@ def test_a_table_without_a_key_appends_and_says_what_deduplication_cannot_do(vit
 
 
 def test_changes_of_one_row_in_one_transaction_are_ordered(vitess: VitessCluster) -> None:
-    replica = Replica(vitess, "src", "create table cc_transaction (id int primary key, v int)")
+    replica = FollowedTable(vitess, "src", "create table cc_transaction (id int primary key, v int)")
     replica.sql("insert into {t} values (1, 1), (2, 2)")
     replica.sync()
     replica.sql(
@@ -326,7 +238,7 @@ def test_changes_of_one_row_in_one_transaction_are_ordered(vitess: VitessCluster
 
 
 def test_changes_on_every_shard_arrive(vitess: VitessCluster) -> None:
-    replica = Replica(vitess, "shop", "create table cc_shards (id int primary key, v varchar(9))", "id")
+    replica = FollowedTable(vitess, "shop", "create table cc_shards (id int primary key, v varchar(9))", "id")
     replica.insert((number, "old") for number in range(20))
     replica.sync()
     replica.sql(
@@ -339,7 +251,7 @@ def test_changes_on_every_shard_arrive(vitess: VitessCluster) -> None:
 
 
 def test_the_numbers_are_reserved_in_a_state_before_the_first_record(vitess: VitessCluster) -> None:
-    replica = Replica(vitess, "src", "create table cc_reserve (id int primary key, v int)")
+    replica = FollowedTable(vitess, "src", "create table cc_reserve (id int primary key, v int)")
     replica.sql("insert into {t} values (1, 1), (2, 2)")
     done = replica.sync()
     (reserving, *_) = done.states("cc_reserve")
@@ -355,7 +267,7 @@ def test_the_numbers_are_reserved_in_a_state_before_the_first_record(vitess: Vit
 
 
 def test_a_clock_that_stands_behind_the_state_leaves_the_order(vitess: VitessCluster) -> None:
-    replica = Replica(vitess, "src", "create table cc_clock (id int primary key, v int)")
+    replica = FollowedTable(vitess, "src", "create table cc_clock (id int primary key, v int)")
     replica.sql("insert into {t} values (1, 1)")
     ahead: list[Json] = replica.sync().state
     ahead[0]["stream"]["stream_state"]["cdc_cursor"] += 10**12
@@ -369,7 +281,7 @@ def test_a_clock_that_stands_behind_the_state_leaves_the_order(vitess: VitessClu
 
 
 def test_a_killed_copy_goes_on_and_its_rows_stay_behind_their_changes(vitess: VitessCluster) -> None:
-    replica = Replica(vitess, "src", "create table cc_copy (id int primary key, v varchar(200))")
+    replica = FollowedTable(vitess, "src", "create table cc_copy (id int primary key, v varchar(200))")
     replica.insert((number, "x" * 150) for number in range(60_000))
     config = {**replica.config, "checkpoint_target_interval_seconds": 1}
     catalog = configured(replica.table, namespace="src")
@@ -402,7 +314,8 @@ def metadata_of(done: Run, *tables: str) -> list[Json]:
 def test_metadata_numbers_increase_through_the_sync_over_streams_and_shards(vitess: VitessCluster) -> None:
     tables = ("cc_meta_one", "cc_meta_two")
     replicas = [
-        Replica(vitess, "shop", f"create table {table} (id int primary key, v int)", "id") for table in tables
+        FollowedTable(vitess, "shop", f"create table {table} (id int primary key, v int)", "id")
+        for table in tables
     ]
     for replica in replicas:
         replica.insert((number, 0) for number in range(8))
@@ -448,7 +361,7 @@ def test_a_row_image_without_all_columns_is_an_error_and_no_made_up_null(
     vitess: VitessCluster, cdc: bool
 ) -> None:
     ddl = "create table {t} (id int primary key, v int, b text, j json, w int not null)"
-    replicas = [Replica(vitess, "src", ddl.replace("{t}", table)) for table in REDUCED]
+    replicas = [FollowedTable(vitess, "src", ddl.replace("{t}", table)) for table in REDUCED]
     for replica in replicas:
         replica.insert([(1, 1, "text", json.dumps({"a": 1, "b": "x" * 200}), 7)])
     config = vitess.config("src", include_cdc_columns=cdc)
