@@ -20,6 +20,7 @@ from integration_tests.local.values import Kept, ToWire, binlog_form, copy_form,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from integration_tests.local.plain_insert import PlainInsert
     from integration_tests.local.schema import Column, Index, Table
     from integration_tests.local.storage import Shard
 
@@ -144,11 +145,19 @@ class Statements:
                     raise _duplicate(table, error) from None
         return affected
 
+    def insert_plain(self, writer: TableWriter, table: Table, statement: PlainInsert) -> int:
+        """Runs an INSERT of literals; the number of inserted rows."""
+        columns = _listed(table, statement.columns)
+        for row in statement.rows:
+            try:
+                writer.insert(self._complete(table, columns, row))
+            except sqlite3.IntegrityError as error:
+                raise _duplicate(table, error) from None
+        return len(statement.rows)
+
     def _rows(self, table: Table, node: exp.Insert) -> list[list[Kept]]:
-        names = [part.name for part in node.this.expressions] if isinstance(node.this, exp.Schema) else [
-            column.name for column in table.columns if not column.invisible
-        ]  # fmt: skip
-        columns = [_known(table, name) for name in names]
+        names = [part.name for part in node.this.expressions] if isinstance(node.this, exp.Schema) else []
+        columns = _listed(table, names)
         source = node.expression
         if not isinstance(source, exp.Values):
             rows = self._storage.writer.execute(rewrite.to_sqlite(source)).fetchall()
@@ -254,6 +263,13 @@ class Statements:
         for shard, rowid, before, _ in found:
             writer.delete(shard, rowid, before)
         return len(found)
+
+
+def _listed(table: Table, names: Sequence[str]) -> list[Column]:
+    """The columns that an INSERT names, all visible ones where it names none."""
+    if not names:
+        return [column for column in table.columns if not column.invisible]
+    return [_known(table, name) for name in names]
 
 
 def _known(table: Table, name: str) -> Column:

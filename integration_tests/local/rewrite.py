@@ -38,9 +38,10 @@ def literal(node: exp.Expression) -> tuple[bool, object]:
     if isinstance(node, exp.BitString):
         return True, int(node.name, 2)
     if isinstance(node, exp.Introducer):
-        text = str(node.expression.name)
-        is_binary = node.name.lower() == _BINARY_CHARSET
-        return True, text.encode("utf-8", "surrogateescape") if is_binary else text
+        value = literal(node.expression)[1]
+        if isinstance(value, str) and node.name.lower() == _BINARY_CHARSET:
+            return True, value.encode("utf-8", "surrogateescape")
+        return True, value
     if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal) and not node.this.is_string:
         value = _literal_value(node.this)
         return True, -value if isinstance(value, int) else f"-{value}"

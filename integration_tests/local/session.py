@@ -13,6 +13,7 @@ from integration_tests.local import rewrite
 from integration_tests.local.ddl_parser import TokenStream
 from integration_tests.local.dml import Statements, TableWriter
 from integration_tests.local.errors import SqlError
+from integration_tests.local.plain_insert import scan
 from integration_tests.local.query import Queries, Result, Scope, query_of
 from integration_tests.local.storage import Shard, Storage, Transaction
 from integration_tests.local.tables import Tables
@@ -172,28 +173,34 @@ class Session:
         return self._engine.tables.get(scope.keyspace, named.name), scope.shards
 
     def _change(self, sql: str, *, replace: bool) -> Result:
+        plain = scan(sql)
+        if plain:
+            scope = self._scope()
+            table = self._engine.tables.get(scope.keyspace, plain.table)
+            insert = self._engine.statements.insert_plain
+            return self._write(table, scope.shards, lambda writer: insert(writer, table, plain))
         node = rewrite.parse(re.sub(r"^\s*replace", "insert", sql, flags=re.I) if replace else sql)
         table, shards = self._table_of(node.this if isinstance(node, exp.Insert) else node)
         if replace and len(shards) > 1:
             raise SqlError(1235, "VT12001: unsupported: REPLACE INTO with sharded keyspace")
+        return self._write(table, shards, lambda writer: self._apply(node, writer, table, replace))
+
+    def _write(self, table: Table, shards: Sequence[Shard], change: Callable[[TableWriter], int]) -> Result:
+        """Runs a change within the session's transaction, or within one of its own."""
         own = self._transaction is None
         transaction = self._transaction or Transaction(self._storage)
         transaction.savepoint(_STATEMENT_MARK)
         try:
-            affected = self._apply(
-                node, TableWriter(self._storage, transaction, table, shards), table, replace
-            )
+            affected = change(TableWriter(self._storage, transaction, table, shards))
             transaction.release(_STATEMENT_MARK)
         except BaseException:
             transaction.rollback_to(_STATEMENT_MARK)
             if own:
                 transaction.rollback()
             raise
-        if not own:
-            return Result(affected=affected)
-        if self._autocommit:
+        if own and self._autocommit:
             transaction.commit()
-        else:
+        elif own:
             self._transaction = transaction
         return Result(affected=affected)
 
