@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from source_planetscale.errors import config_error
+from source_planetscale.vstream.position import Position, PositionError
 
 if TYPE_CHECKING:
     from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -314,8 +315,10 @@ def _shard_positions(shards: Any, wrong: AirbyteTracedException) -> Mapping[str,
     if not isinstance(shards, dict):
         raise wrong
     for position in shards.values():
-        if not isinstance(position, str) or not position.strip():
-            raise wrong
+        try:
+            Position.parse(position.strip())
+        except (AttributeError, PositionError):
+            raise wrong from None
     return {shard.strip(): position.strip() for shard, position in shards.items()}
 
 

@@ -14,7 +14,8 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_planetscale.config import FIELDS, Config, InvalidPositionPolicy, TabletType, normalise
 
 MINIMAL = {"host": "db.example.com", "database": "shop", "username": "u", "password": "pw-1234"}
-GTIDS = {"shop": {"-80": "MySQL56/a:1-5", "80-": "MySQL56/a:1-7"}}
+UUID = "6ca9ebda-e590-11f1-936a-02fc00000001"
+GTIDS = {"shop": {"-80": f"MySQL56/{UUID}:1-5", "80-": f"MySQL56/{UUID}:1-7"}}
 
 
 def parse(**fields: Any) -> Config:
@@ -159,6 +160,8 @@ def test_no_starting_positions(text: str) -> None:
         '{"shop": "MySQL56/a:1"}',
         '{"shop": {"-80": 5}}',
         '{"shop": {"-80": ""}}',
+        '{"shop": {"-80": "a:1-5"}}',
+        '{"shop": {"-80": "MySQL56/a:1-5"}}',
     ],
 )
 def test_starting_positions_of_another_shape_are_refused(text: str) -> None:

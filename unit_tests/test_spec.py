@@ -49,7 +49,11 @@ LEGACY_CONFIGURATIONS: list[dict[str, Any]] = [
     {"options": {"do_not_treat_tiny_int_as_boolean": True}},
     {"options": {"do_not_treat_tiny_int_as_boolean": False, "storage": "HTTPS"}},
     {"use_replica": True, "use_rdonly": False, "shards": "-80, 80-", "include_metadata": True},
-    {"starting_gtids": '{"shop": {"-": "MySQL56/a:1-5"}}', "max_retries": 3, "timeout_seconds": 300},
+    {
+        "starting_gtids": '{"shop": {"-": "MySQL56/6ca9ebda-e590-11f1-936a-02fc00000001:1-5"}}',
+        "max_retries": 3,
+        "timeout_seconds": 300,
+    },
     {"Use_Replica": True, "TIMEOUT_SECONDS": 301},
     {"unknown": {"anything": 1}},
 ]

@@ -64,6 +64,7 @@ class VStreamClient:
         """Keeps the configuration; connects at the first stream."""
         self._config = config
         self._channels: dict[str, grpc.Channel] = {}
+        self._closed = False
         self._lock = threading.Lock()
 
     def open(self, table: str, cursor: Cursor) -> VStreamCall:
@@ -117,8 +118,9 @@ class VStreamClient:
             channel.close()
 
     def close(self) -> None:
-        """Closes all channels; open streams end."""
+        """Closes all channels for good; open streams end."""
         with self._lock:
+            self._closed = True
             for channel in self._channels.values():
                 channel.close()
             self._channels.clear()
@@ -142,6 +144,8 @@ class VStreamClient:
 
     def _channel(self, shard: str) -> grpc.Channel:
         with self._lock:
+            if self._closed:
+                raise VStreamError(grpc.StatusCode.CANCELLED, "the connection was closed")
             if shard not in self._channels:
                 self._channels[shard] = _new_channel(self._config)
             return self._channels[shard]
