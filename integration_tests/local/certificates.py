@@ -16,6 +16,17 @@ from cryptography.x509.oid import NameOID
 
 _LIFETIME = timedelta(days=2)
 _HOST = "localhost"
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True)
@@ -37,15 +48,17 @@ class Certificates:
         """Makes an authority, whose key is forgotten at once, and one certificate."""
         ca_key = ec.generate_private_key(ec.SECP256R1())
         ca_name = _name("Local database authority")
+        ca_public = ca_key.public_key()
         authority = (
-            _builder(ca_name, ca_name, ca_key.public_key())
+            _builder(ca_name, ca_name, ca_public, ca_public)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_SIGNS_CERTIFICATES, critical=True)
             .sign(ca_key, hashes.SHA256())
         )
         key = ec.generate_private_key(ec.SECP256R1())
         addresses = [x509.DNSName(_HOST), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         certificate = (
-            _builder(_name(_HOST), ca_name, key.public_key())
+            _builder(_name(_HOST), ca_name, key.public_key(), ca_public)
             .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
             .sign(ca_key, hashes.SHA256())
         )
@@ -72,9 +85,13 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public_key: ec.EllipticCurvePublicKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    issuer_key: ec.EllipticCurvePublicKey,
 ) -> x509.CertificateBuilder:
     now = datetime.now(timezone.utc)
+    issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -83,4 +100,7 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + _LIFETIME)
+        # Clients that check strictly, as Python's do from 3.13 on, ask for both.
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(issuer_id, critical=False)
     )
