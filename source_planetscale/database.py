@@ -302,7 +302,8 @@ def _open(config: Config, target: str) -> Connection[Any]:
             host=config.host,
             port=config.mysql_port,
             user=config.username,
-            password=config.password,
+            # PyMySQL would take a text for Latin-1, MySQL's own clients send UTF-8.
+            password=config.password.encode(),
             database=target,
             charset="utf8mb4",
             autocommit=True,

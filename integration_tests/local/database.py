@@ -131,7 +131,8 @@ class LocalDatabase:
             host=HOST,
             port=self.mysql_port,
             user=config["username"],
-            password=config["password"],
+            # PyMySQL would take a text for Latin-1.
+            password=config["password"].encode(),
             database=target,
             autocommit=True,
             ssl=self.certificates.client_context() if self.certificates else None,

@@ -171,11 +171,14 @@ def _new_channel(config: Config) -> grpc.Channel:
 def _credentials(config: Config) -> tuple[tuple[str, str], ...]:
     # PlanetScale reads the header of HTTP's basic scheme, a vtgate with static authentication the two keys.
     basic = base64.b64encode(f"{config.username}:{config.password}".encode()).decode()
-    return (
-        ("authorization", f"Basic {basic}"),
-        ("username", config.username),
-        ("password", config.password),
-    )
+    header = (("authorization", f"Basic {basic}"),)
+    pair = (("username", config.username), ("password", config.password))
+    # gRPC refuses a whole call for the sake of a value that is no printable ASCII.
+    return header + pair if all(_fits_header(value) for _, value in pair) else header
+
+
+def _fits_header(value: str) -> bool:
+    return value.isascii() and value.isprintable()
 
 
 def _select_all(table: str) -> str:
