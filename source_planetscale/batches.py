@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from datetime import datetime, timezone
 from functools import lru_cache
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from source_planetscale.records import Phase, RecordBatch, RowFormatter
+from source_planetscale.vstream.rows import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +65,7 @@ class BatchMaker:
             return None
         now_ns = time.time_ns()
         texts = [
-            self._formatter(run).text(run.rows, self._tails(run, now_ns), now_ns // 1_000_000) for run in runs
+            self._text(formatter, list(alike), now_ns) for formatter, alike in groupby(runs, self._formatter)
         ]
         return RecordBatch(
             b"".join(texts),
@@ -72,6 +74,12 @@ class BatchMaker:
             namespace=self._table.keyspace,
             emitted_at_ms=now_ns // 1_000_000,
         )
+
+    def _text(self, formatter: RowFormatter, runs: list[RowRun], now_ns: int) -> bytes:
+        tails = None
+        if self._config.include_metadata or self._config.include_cdc_columns:
+            tails = chain.from_iterable(self._tails(run, now_ns) for run in runs)
+        return formatter.text(joined([run.rows for run in runs]), tails, now_ns // 1_000_000)
 
     def _formatter(self, run: RowRun) -> RowFormatter:
         phase = Phase.COPY if run.copied else Phase.CATCH_UP
@@ -88,13 +96,12 @@ class BatchMaker:
             )
         return formatter
 
-    def _tails(self, run: RowRun, now_ns: int) -> Iterator[bytes] | None:
-        metadata, cdc = self._config.include_metadata, self._config.include_cdc_columns
-        if metadata and cdc:
-            return map(bytes.__add__, self._metadata_tails(run, now_ns), self._cdc_tails(run, now_ns))
-        if metadata:
+    def _tails(self, run: RowRun, now_ns: int) -> Iterator[bytes]:
+        if not self._config.include_cdc_columns:
             return self._metadata_tails(run, now_ns)
-        return self._cdc_tails(run, now_ns) if cdc else None
+        if not self._config.include_metadata:
+            return self._cdc_tails(run, now_ns)
+        return map(bytes.__add__, self._metadata_tails(run, now_ns), self._cdc_tails(run, now_ns))
 
     def _metadata_tails(self, run: RowRun, now_ns: int) -> Iterator[bytes]:
         head = b',"%b":{"vgtid_position":%b,"extracted_at":%d,"sequence_number":' % (

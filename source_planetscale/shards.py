@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_planetscale.config import InvalidPositionPolicy, TabletType
-from source_planetscale.delivery import Delivery, DeliveryQueue
+from source_planetscale.delivery import Delivery, DeliveryQueue, Gathered
 from source_planetscale.errors import config_error, system_error, transient_error
 from source_planetscale.positions import ShardPositions, backoff_seconds, explain
 from source_planetscale.resume import Verdict, judge
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _QUEUE_BYTES = 8 << 20
 _SHARDS_AT_ONCE = 16
 _POLL_SECONDS = 0.5
+_SECONDS_BETWEEN_WAITS_TOLD = 30.0
 _JOIN_SECONDS = 5.0
 
 
@@ -79,6 +80,7 @@ class ShardRead:
         self._closing = threading.Event()
         self._stalled = False
         self._idle_since: float | None = None
+        self._wait_told = 0.0
         self._copied_again = False
         self._thread = threading.Thread(target=self._run, name=f"{table.name}/{self.shard}", daemon=True)
 
@@ -86,12 +88,22 @@ class ShardRead:
         """Starts the thread."""
         self._thread.start()
 
-    def cancel_if_stalled(self) -> None:
-        """Ends the running stream if it has brought nothing forward for the configured time."""
-        idle_since = self._idle_since
-        if idle_since is not None and time.monotonic() - idle_since > self._sync.config.timeout_seconds:
+    def look_after(self) -> None:
+        """Ends the running stream if it stalls for the configured time, and tells of long waits before."""
+        idle_since, timeout = self._idle_since, self._sync.config.timeout_seconds
+        if idle_since is None:
+            return
+        now = time.monotonic()
+        if now - idle_since > timeout:
             self._stalled = True
             self._cancel_call()
+        elif now - max(idle_since, self._wait_told) >= _SECONDS_BETWEEN_WAITS_TOLD:
+            self._wait_told = now
+            # vtgate hides that a tablet throttles a stream.
+            self._sync.logger.info(
+                f"Waiting for {self._where}: nothing came for {now - idle_since:.0f} s. The server may throttle "
+                f"VStream or be busy; after {timeout:g} s the stream is opened anew."
+            )
 
     def close(self) -> None:
         """Ends the thread, wherever it is."""
@@ -225,6 +237,7 @@ class ShardRead:
         call = self._call = self._sync.client.open(self._table.name, reader.cursor)
         self._stalled = False
         self._idle_since = time.monotonic()
+        gathered = Gathered()
         try:
             if self._closing.is_set():
                 # `close` came before there was a call to cancel.
@@ -236,18 +249,26 @@ class ShardRead:
                 if reader.progress != progress:
                     self._idle_since = time.monotonic()
                 self._report_removed_rows(reader)
-                if runs or reader.cursor is not cursor:
-                    batch = self._batches.batch(runs)
-                    self._deliver(Delivery(self.shard, reader.cursor, batch, len(raw)))
+                moved = runs or reader.cursor is not cursor
+                if moved:
+                    gathered.add(runs, len(raw))
+                # A response without news tells that no more is to be had at the moment.
+                if not moved or gathered.due(time.monotonic()):
+                    self._deliver(gathered, reader.cursor)
                 if reader.journal is not None:
                     raise self._resharded(reader.journal)
                 if reader.done or self._closing.is_set():
                     return
         finally:
-            self._idle_since = None
             call.cancel()
+            self._deliver(gathered, reader.cursor)
+            self._idle_since = None
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, gathered: Gathered, cursor: Cursor) -> None:
+        if not gathered.size:
+            return
+        size, runs = gathered.take(time.monotonic())
+        delivery = Delivery(self.shard, cursor, self._batches.batch(runs), size)
         # Waiting for the reader of stdout is not a stall of the server, and no progress either.
         idle_since, self._idle_since = self._idle_since or time.monotonic(), None
         waiting_since = time.monotonic()
@@ -402,4 +423,4 @@ class TableRead:
         if now - self._checked >= _POLL_SECONDS:
             self._checked = now
             for read in self._reads:
-                read.cancel_if_stalled()
+                read.look_after()

@@ -8,6 +8,7 @@ messages that let the parser put them together (`MergedResponse` in vstream.prot
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from source_planetscale.vstream.wire import vstream_pb2 as wire
@@ -53,6 +54,18 @@ class Rows:
         self.lengths += lengths
         self.values.append(row.values)
         self.count += 1
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """The rows of several parts of the same width, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Rows(
+        parts[0].width,
+        list(chain.from_iterable(part.lengths for part in parts)),
+        list(chain.from_iterable(part.values for part in parts)),
+        sum(part.count for part in parts),
+    )
 
 
 @dataclass(frozen=True, slots=True)
