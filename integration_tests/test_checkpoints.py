@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from integration_tests.command import Command, Run, configured, cursors, read, read_well
-from integration_tests.gate import Gate
+from integration_tests.proxy import Proxy, stall
+from integration_tests.proxy import cut as cut_after
 from integration_tests.tables import create, executed_position, insert, on_shard
 from integration_tests.vitess.processes import wait_until
 from source_planetscale.checkpoint import ROWS_BETWEEN_CHECKPOINTS
@@ -235,8 +236,9 @@ def test_progress_before_an_error_is_saved_before_the_error_is_told_and_not_read
     vitess: VitessCluster,
 ) -> None:
     # Each message of the copy has about 280 kB; gRPC may drop those that came just before the cut.
-    with Gate(vitess.grpc_port, 1_500_000) as gate:
-        config = vitess.config("src", grpc_port=gate.port, max_retries=0)
+    with Proxy(vitess.grpc_port) as proxy:
+        proxy.always(cut_after(1_500_000))
+        config = vitess.config("src", grpc_port=proxy.port, max_retries=0)
         first = read(config, "point_large")
     assert first.exit_code != 0
     assert first.outline("point_large")[-2:] == ["STATE", "INCOMPLETE"]
@@ -248,8 +250,9 @@ def test_progress_before_an_error_is_saved_before_the_error_is_told_and_not_read
 
 
 def test_a_server_that_falls_silent_ends_the_stream_with_its_progress_saved(vitess: VitessCluster) -> None:
-    with Gate(vitess.grpc_port, 400_000, stall=True) as gate:
-        config = vitess.config("src", grpc_port=gate.port, max_retries=0, timeout_seconds=2)
+    with Proxy(vitess.grpc_port) as proxy:
+        proxy.always(stall(400_000))
+        config = vitess.config("src", grpc_port=proxy.port, max_retries=0, timeout_seconds=2)
         first = read(config, "point_large")
         second = read(config, "point_large", state=first.state)
     for done in (first, second):
@@ -264,8 +267,9 @@ def test_a_server_that_falls_silent_ends_the_stream_with_its_progress_saved(vite
 def test_a_connection_cut_before_the_first_key_never_leaves_a_finished_cursor(
     vitess: VitessCluster, reply_bytes: int
 ) -> None:
-    with Gate(vitess.grpc_port, reply_bytes) as gate:
-        config: dict[str, Any] = vitess.config("src", grpc_port=gate.port, max_retries=1)
+    with Proxy(vitess.grpc_port) as proxy:
+        proxy.always(cut_after(reply_bytes))
+        config: dict[str, Any] = vitess.config("src", grpc_port=proxy.port, max_retries=1)
         first = read(config, "point_large")
     assert first.exit_code != 0
     assert all(
