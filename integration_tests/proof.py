@@ -136,7 +136,7 @@ class Proof:
         started = time.monotonic()
         with _alongside(writer, upset, self.tally):
             run = _run_until(
-                Command(["read"], config, catalog, replica.state or None),
+                Command(["read"], config, catalog, replica.state or None, warm=True),
                 _End.chosen(chance) if not calm else None,
             )
         self.log(
