@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_planetscale.advice import about_lookup
 from source_planetscale.config import TabletType
 from source_planetscale.errors import config_error, transient_error
 from source_planetscale.resume import ServedPositions
@@ -96,9 +97,9 @@ class ShardPositions:
                 self._client.reconnect(shard)
                 failures += 1
                 if error.permanent:
-                    return config_error(_lookup_failure(config, shard, error))
+                    return config_error(about_lookup(error, config, shard))
                 if failures > config.max_retries or self._interrupted.wait(backoff_seconds(failures)):
-                    return transient_error(_lookup_failure(config, shard, error))
+                    return transient_error(about_lookup(error, config, shard))
 
     def _ask_served(self, shard: str) -> ServedPositions | None:
         try:
@@ -120,49 +121,3 @@ class ShardPositions:
             )
         except PositionError:
             return None
-
-
-def _lookup_failure(config: Config, shard: str, error: VStreamError) -> str:
-    advice = explain(error, config)
-    return f"The current position of shard {shard} of keyspace {config.database} could not be read: {advice}"
-
-
-def explain(error: VStreamError, config: Config) -> str:
-    """Turns a broken stream into words that say what to do.
-
-    Args:
-        error: The error.
-        config: The configuration that was used.
-
-    Returns:
-        A sentence or two without secrets and without key values.
-    """
-    door = f"{config.host}:{config.grpc_port}"
-    code = error.code.name
-    if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
-        return (
-            f"vtgate at {door} refused the stream ({code}: {error.detail}). Check username and password, "
-            "and that this user may read the database."
-        )
-    if error.shard_is_unknown:
-        return (
-            f"the shard does not exist (vtgate says: {error.detail}). Check the list of shards; after a "
-            "reshard, clear the stream's data to copy it from the new shards."
-        )
-    if error.position_is_unreachable:
-        return (
-            f"no {config.tablet_type.value} tablet could serve the stream (vtgate says: {error.detail}). "
-            "Check that such a tablet runs in the configured cells and is not behind."
-        )
-    if code == "UNIMPLEMENTED":
-        return f"{door} is no vtgate with VStream (UNIMPLEMENTED: {error.detail}). Check host and gRPC port."
-    if code == "DEADLINE_EXCEEDED":
-        return (
-            f"vtgate at {door} accepted the connection but did not answer in time. Check host and gRPC port."
-        )
-    if code == "UNAVAILABLE":
-        return (
-            f"there is no connection to vtgate's gRPC port at {door} ({error.detail}). Check host, gRPC port "
-            "and the TLS setting, and that the port can be reached from here."
-        )
-    return f"{code}: {error.detail}"

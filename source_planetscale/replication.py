@@ -14,8 +14,8 @@ from source_planetscale.database import Database
 from source_planetscale.errors import combined, config_error
 from source_planetscale.positions import ShardPositions
 from source_planetscale.sequence import ChangeSequence
-from source_planetscale.shards import Sync
 from source_planetscale.stream import TableStream
+from source_planetscale.sync import Sync
 from source_planetscale.vstream.client import VStreamClient
 
 if TYPE_CHECKING:
@@ -131,7 +131,9 @@ class Replication:
         self._client = VStreamClient(config)
         positions = ShardPositions(config, self._client, self._database, interrupted)
         records = ChangeSequence(0, 0)
-        self._sync = Sync(config, self._client, positions, records, logger, interrupted, batched)
+        self._sync = Sync(
+            config, self._client, self._database, positions, records, logger, interrupted, batched
+        )
 
     def streams(self, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
         """Makes a stream for each configured one; those that cannot be read tell so when they are read.

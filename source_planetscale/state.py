@@ -38,9 +38,6 @@ class Cursor:
         position: The position with its flavor prefix; empty if the copy has not begun.
         last_pk: Serialized `wire.QueryResult` of the last key copied; None outside a copy.
         shape: The table's shape that row events after `position` may have; None if unknown.
-        replay: Where the copy was cut for the first time. Rows that had been emitted beyond its last key
-            may have been deleted before the copy went on, which only the changes since then tell; None
-            for a copy in one go.
     """
 
     keyspace: str
@@ -48,7 +45,6 @@ class Cursor:
     position: str = ""
     last_pk: bytes | None = None
     shape: Shape | None = None
-    replay: Cursor | None = None
 
     @property
     def copying(self) -> bool:
@@ -252,8 +248,6 @@ def _shard_to_json(cursor: Cursor, shapes: dict[Shape, str]) -> dict[str, Any]:
     saved: dict[str, Any] = {"cursor": cursor.encode()}
     if cursor.shape is not None:
         saved["shape"] = shapes.setdefault(cursor.shape, str(len(shapes) + 1))
-    if cursor.replay is not None:
-        saved["replay"] = _shard_to_json(cursor.replay, shapes)
     return saved
 
 
@@ -267,11 +261,7 @@ def _parse_shard(
         cursor = Cursor.decode(text, keyspace=keyspace, shard=shard)
     except ValueError as error:
         raise _damaged(stream, shard, str(error)) from None
-    replay = None
-    if "replay" in saved:
-        earlier = _plain(saved["replay"])
-        replay = _parse_shard(earlier, shapes, keyspace=keyspace, shard=shard, stream=stream)
-    return replace(cursor, shape=_shape_of_shard(saved, shapes, shard, stream), replay=replay)
+    return replace(cursor, shape=_shape_of_shard(saved, shapes, shard, stream))
 
 
 def _shape_of_shard(

@@ -16,8 +16,9 @@ from source_planetscale.config import InvalidPositionPolicy
 from source_planetscale.errors import combined, config_error, system_error
 from source_planetscale.progress import ProgressLog
 from source_planetscale.sequence import ChangeSequence
-from source_planetscale.shards import ShardRead, TableRead
+from source_planetscale.shard_read import ShardRead
 from source_planetscale.state import Cursor, StreamState
+from source_planetscale.table_read import TableRead
 
 if TYPE_CHECKING:
     import logging
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from source_planetscale.config import Config
     from source_planetscale.delivery import Delivery, DeliveryQueue
     from source_planetscale.records import RecordBatch
-    from source_planetscale.shards import Sync
+    from source_planetscale.sync import Sync
     from source_planetscale.table import Table
 
 

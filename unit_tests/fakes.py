@@ -25,9 +25,9 @@ from source_planetscale.config import Config, TabletType
 from source_planetscale.database import BinlogStatus
 from source_planetscale.positions import ShardPositions
 from source_planetscale.sequence import ChangeSequence
-from source_planetscale.shards import Sync
 from source_planetscale.state import Cursor
 from source_planetscale.stream import TableStream
+from source_planetscale.sync import Sync
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.events import KEYSPACE, SHARD, TABLE, UUID, gtid, heartbeat, response
@@ -236,6 +236,7 @@ class Reading:
         sync = Sync(
             self.config,
             client,
+            database,
             positions,
             ChangeSequence(0, 0),
             logging.getLogger("test"),

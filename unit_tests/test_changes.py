@@ -21,30 +21,20 @@ from unit_tests.events import (
     SHARD,
     TABLE,
     UUID,
-    begin,
-    both_copy_completed,
     change,
-    commit,
-    copied,
     fields,
     gtid,
-    last_key,
-    response,
     row,
     rows,
     small_copy,
     transaction,
-    vgtid,
 )
-from unit_tests.fakes import CONFIG, FakeDatabase, FakeVtgate, Reading, broken
+from unit_tests.fakes import CONFIG, FakeDatabase, FakeVtgate, Reading
 from unit_tests.reading import ONE, THREE, TWO, after, feed, reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from source_planetscale.config import Config
     from source_planetscale.vstream.wire import vstream_pb2 as wire
-    from unit_tests.fakes import Item
 
 CHANGES = replace(CONFIG, include_cdc_columns=True)
 METADATA = replace(CONFIG, include_metadata=True)
@@ -54,7 +44,7 @@ ADDED = ("_ab_cdc_updated_at", "_ab_cdc_deleted_at", "_ab_cdc_cursor")
 
 @pytest.fixture(autouse=True)
 def _in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("source_planetscale.shards.backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr("source_planetscale.shard_read.backoff_seconds", lambda _attempt: 0.0)
 
 
 def data_of(config: Config, *events: wire.VEvent) -> list[dict[str, Any]]:
@@ -143,97 +133,8 @@ def test_a_table_without_a_key_says_what_deduplication_cannot_do(caplog: pytest.
     assert "Table orders has no primary key" in caplog.text
 
 
-# Copies that were cut.
-
-
-def at(last: int, key: wire.Row | None = None, replay: Cursor | None = None) -> Cursor:
-    last_pk = last_key(key).SerializeToString(deterministic=True) if key else None
-    return Cursor(KEYSPACE, SHARD, gtid(last), last_pk, shape_of(TABLE.columns), replay)
-
-
-def end_of_copy(last: int, *images: wire.Row) -> Iterator[wire.VStreamResponse]:
-    yield response(begin(), fields())
-    if images:
-        yield response(copied(*images), vgtid(gtid(last), last_key(images[-1])), commit())
-    yield response(begin(), vgtid(gtid(last)), commit())
-    yield both_copy_completed()
-
-
-DELETE_OF_TWO = transaction(8, fields(), rows(change(TWO)))
-
-
-def test_changes_since_a_copy_was_cut_are_read_again_for_rows_beyond_its_last_key() -> None:
-    # The sync that was cut had emitted row 2, which was deleted before this one began.
-    state = StreamState({SHARD: at(7, ONE)}, cdc_cursor=1).to_json()
-    vtgate = FakeVtgate({SHARD: [end_of_copy(10, THREE), [DELETE_OF_TWO, transaction(10)]]})
-    outcome = Reading(vtgate, config=CHANGES, state=state).run()
-    assert outcome.error is None
-    assert [(cursor.position, cursor.copying) for cursor in vtgate.opened] == [
-        (gtid(7), True),
-        (gtid(7), False),
-    ]
-    assert [(record["id"], bool(record["_ab_cdc_deleted_at"])) for record in outcome.records] == [
-        (3, False),
-        (2, True),
-    ]
-    assert outcome.positions == {SHARD: gtid(10)}
-    assert "replay" not in outcome.states[-1]["shards"][SHARD]
-
-
-def test_a_copy_that_breaks_within_a_sync_is_followed_by_the_changes_since() -> None:
-    first: list[Item] = [
-        response(begin(), fields()),
-        response(vgtid(gtid(7))),
-        response(copied(ONE), vgtid(gtid(7), last_key(ONE)), commit()),
-        response(copied(TWO)),
-        broken(),
-    ]
-    vtgate = FakeVtgate({SHARD: [first, end_of_copy(10, THREE), [DELETE_OF_TWO, transaction(10)]]})
-    outcome = Reading(vtgate, config=CHANGES).run()
-    assert outcome.error is None
-    assert outcome.ids == [1, 2, 3, 2]
-    assert outcome.records[-1]["_ab_cdc_deleted_at"]
-
-
-def test_the_first_of_several_cuts_is_where_the_changes_are_read_from() -> None:
-    state = StreamState({SHARD: at(8, TWO, replay=at(6))}, cdc_cursor=1).to_json()
-    vtgate = FakeVtgate({SHARD: [end_of_copy(10), [transaction(10)]]})
-    Reading(vtgate, config=CHANGES, state=state).run()
-    assert [cursor.position for cursor in vtgate.opened] == [gtid(8), gtid(6)]
-
-
-def test_a_cut_after_the_copy_still_leads_back() -> None:
-    state = StreamState({SHARD: at(10, replay=at(6))}, cdc_cursor=1).to_json()
-    vtgate = FakeVtgate({SHARD: [[transaction(10)]]})
-    outcome = Reading(vtgate, config=CHANGES, state=state).run()
-    assert [cursor.position for cursor in vtgate.opened] == [gtid(6)]
-    assert outcome.positions == {SHARD: gtid(10)}
-
-
-def test_where_the_changes_since_the_cut_are_gone_a_warning_says_so(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    state = StreamState({SHARD: at(10, replay=at(6))}, cdc_cursor=1).to_json()
-    purged = FakeDatabase(BinlogStatus(f"{UUID}:1-1000", f"{UUID}:1-8", full_images=True))
-    vtgate = FakeVtgate({SHARD: []})
-    with caplog.at_level(logging.WARNING):
-        outcome = Reading(vtgate, config=CHANGES, state=state, database=purged).run()
-    assert outcome.error is None
-    assert "stays in the destination" in caplog.text
-    assert outcome.positions == {SHARD: gtid(10)}
-
-
-def test_without_deletes_nothing_is_read_twice() -> None:
-    state = StreamState({SHARD: at(7, ONE)}).to_json()
-    vtgate = FakeVtgate({SHARD: [end_of_copy(10, THREE)]})
-    outcome = Reading(vtgate, state=state).run()
-    assert (outcome.ids, len(vtgate.opened)) == ([3], 1)
-
-
-def test_the_place_of_a_cut_survives_the_state() -> None:
-    cursors = {SHARD: at(8, TWO, replay=at(6))}
-    saved = StreamState(cursors).to_json()
-    assert StreamState.parse(saved, keyspace=KEYSPACE, stream="orders").cursors == cursors
+def at(last: int) -> Cursor:
+    return Cursor(KEYSPACE, SHARD, gtid(last), None, shape_of(TABLE.columns))
 
 
 # Reduced row images.

@@ -67,9 +67,9 @@ QUICK = replace(CONFIG, timeout_seconds=0.05)
 
 @pytest.fixture(autouse=True)
 def _in_no_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("source_planetscale.shards.backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr("source_planetscale.shard_read.backoff_seconds", lambda _attempt: 0.0)
     monkeypatch.setattr("source_planetscale.positions.backoff_seconds", lambda _attempt: 0.0)
-    monkeypatch.setattr("source_planetscale.shards._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("source_planetscale.table_read._POLL_SECONDS", 0.01)
     yield
     assert reader_threads() == []
 
@@ -114,7 +114,7 @@ def test_a_copy_goes_on_after_its_last_key_when_the_stream_breaks() -> None:
 def test_a_copy_whose_snapshot_is_later_than_the_stop_position_goes_on_as_well() -> None:
     begun = response(copied(ONE), vgtid(gtid(20), last_key(ONE)), commit())
     rest = response(copied(TWO), vgtid(gtid(20), last_key(TWO)), commit())
-    scripts = [
+    scripts: list[Script] = [
         [*small_copy()[:2], begun, broken()],
         [response(begin(), fields()), rest, *small_copy(last=20)[2:]],
     ]
@@ -212,9 +212,21 @@ def test_a_server_that_begins_for_ever_is_stalled(again: Item, monkeypatch: pyte
     def for_ever(_cursor: Cursor) -> list[Item]:
         return [an_hour_passes, again] * 5 + [HUSH]
 
-    monkeypatch.setattr("source_planetscale.shards.time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr("source_planetscale.stall.time", SimpleNamespace(monotonic=clock))
     outcome = Reading(FakeVtgate({SHARD: for_ever}), state=saved(at(5))).run()
     assert "nothing came for 60 seconds" in str(failure(outcome))
+
+
+def test_a_long_wait_for_the_server_is_told_in_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("source_planetscale.stall.SECONDS_BETWEEN_REPORTS", 0.02)
+    with caplog.at_level("INFO"):
+        catch_up([SILENCE], [transaction(10)], config=replace(CONFIG, timeout_seconds=0.3))
+    told = [record.getMessage() for record in caplog.records if "Waiting for" in record.getMessage()]
+    assert len(told) > 1
+    assert "table orders, shard -80" in told[0]
+    assert "throttle" in told[0]
 
 
 def test_a_slow_reader_of_the_output_is_no_stall() -> None:
@@ -431,6 +443,17 @@ def test_a_reshard_ends_the_stream_with_the_changes_before_it() -> None:
     outcome = catch_up([transaction(6, fields(), inserted(ONE)), ended])
     assert (outcome.ids, outcome.positions) == ([1], {SHARD: gtid(6)})
     assert "shard -80 was replaced by -40, 40-80" in str(failure(outcome))
+
+
+def test_a_schema_change_as_the_last_thing_read_leaves_the_shape_of_today_in_the_state() -> None:
+    wider = replace(TABLE, columns=(*TABLE.columns, Column("added", "int")))
+    altered = response(vgtid(gtid(10)), ddl("alter table orders add column added int"))
+    outcome = Reading(
+        FakeVtgate({SHARD: [[altered]]}), state=saved(at(5)), database=FakeDatabase(found=(wider,))
+    ).run()
+    assert outcome.error is None
+    state = StreamState.parse(outcome.states[-1], keyspace=KEYSPACE, stream="orders")
+    assert state.cursors[SHARD].shape == shape_of(wider.columns)
 
 
 def test_removed_rows_are_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -96,8 +96,8 @@ class Command:
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    monkeypatch.setattr("source_planetscale.shards.backoff_seconds", lambda _attempt: 0.0)
-    monkeypatch.setattr("source_planetscale.shards._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("source_planetscale.shard_read.backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr("source_planetscale.table_read._POLL_SECONDS", 0.01)
     return Command(tmp_path, monkeypatch)
 
 

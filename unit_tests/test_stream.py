@@ -62,8 +62,8 @@ FULL = SyncMode.full_refresh
 
 @pytest.fixture(autouse=True)
 def _in_no_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("source_planetscale.shards.backoff_seconds", lambda _attempt: 0.0)
-    monkeypatch.setattr("source_planetscale.shards._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("source_planetscale.shard_read.backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr("source_planetscale.table_read._POLL_SECONDS", 0.01)
     yield
     assert reader_threads() == []
 

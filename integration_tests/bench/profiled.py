@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from source_planetscale.run import run
-from source_planetscale.shards import ShardRead
+from source_planetscale.shard_read import ShardRead
 
 _FUNCTIONS = 16
 

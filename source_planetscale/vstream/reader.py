@@ -91,7 +91,9 @@ class _Taken:
 
 
 class ShardReader:
-    """Reads one shard of one table from a cursor up to a stop position.
+    """Reads one stream of one shard of one table, from a cursor up to a stop position.
+
+    A stream that breaks off is followed by another one, with a reader of its own that starts at `cursor`.
 
     Attributes:
         cursor: Where to go on; never ahead of the rows that `feed` has returned.
@@ -133,7 +135,11 @@ class ShardReader:
         self._full_images = full_images
         self._resumable = copy_can_resume(table)
         self._key_indexes: tuple[int, ...] = ()
-        self.reopen()
+        self._copying = cursor.copying
+        self._fields: RowFields | None = None
+        self._vgtid: wire.ShardGtid | None = None
+        self._copied_to = ""
+        self._begins = 0
 
     @property
     def done(self) -> bool:
@@ -144,14 +150,6 @@ class ShardReader:
     def copying(self) -> bool:
         """Whether the copy of this shard has still to be finished."""
         return self._copying
-
-    def reopen(self) -> None:
-        """Forgets what belonged to a broken connection; reading goes on from `cursor`."""
-        self._copying = self.cursor.copying
-        self._fields: RowFields | None = None
-        self._vgtid: wire.ShardGtid | None = None
-        self._copied_to = ""
-        self._begins = 0
 
     def feed(self, response: wire.VStreamResponse, block: RowBlock | None = None) -> list[RowRun]:
         """Takes one response.
@@ -185,6 +183,9 @@ class ShardReader:
 
     def _take(self, events: Iterable[wire.VEvent], taken: _Taken) -> None:
         for event in events:
+            if self.journal is not None:
+                # What follows belongs to the new shards.
+                return
             kind = event.type
             if kind == _ROW:
                 self._take_row(event, taken)
@@ -207,8 +208,6 @@ class ShardReader:
                 self.journal = event.journal
             elif kind in _STATEMENTS:
                 self._refuse_statement(event)
-            if self.journal is not None:
-                return
 
     def _take_block(self, block: RowBlock, taken: _Taken) -> bool:
         """Takes the rows of a block; False if they have to be taken one by one."""

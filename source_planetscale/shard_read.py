@@ -1,0 +1,290 @@
+"""The reading of one shard of one table in a thread: attempts, their retries, and what ends them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
+
+from source_planetscale import advice
+from source_planetscale.config import InvalidPositionPolicy, TabletType
+from source_planetscale.delivery import Delivery, Gathered
+from source_planetscale.errors import config_error, system_error, transient_error
+from source_planetscale.positions import backoff_seconds
+from source_planetscale.resume import Verdict, judge
+from source_planetscale.shape import shape_of
+from source_planetscale.stall import StallClock
+from source_planetscale.vstream.errors import VStreamError
+from source_planetscale.vstream.position import Position
+from source_planetscale.vstream.reader import IncompleteRow, ProtocolError, ShapeHazard, ShardReader
+from source_planetscale.vstream.rows import block_of
+from source_planetscale.vstream.wire import vstream_pb2 as wire
+
+if TYPE_CHECKING:
+    from source_planetscale.batches import BatchMaker
+    from source_planetscale.delivery import DeliveryQueue
+    from source_planetscale.resume import ServedPositions
+    from source_planetscale.state import Cursor
+    from source_planetscale.sync import Sync
+    from source_planetscale.table import Table
+    from source_planetscale.vstream.client import VStreamCall
+
+_JOIN_SECONDS = 5.0
+
+
+class ShardRead:
+    """Reads one shard of one table from its cursor to its stop position and delivers into a queue."""
+
+    def __init__(
+        self,
+        sync: Sync,
+        table: Table,
+        cursor: Cursor,
+        batches: BatchMaker,
+        queue: DeliveryQueue,
+        stall: StallClock | None = None,
+    ) -> None:
+        """Prepares the read; `start` begins it.
+
+        Args:
+            sync: What the reads of this sync share.
+            table: The table.
+            cursor: Where the shard stands.
+            batches: Makes the records.
+            queue: Where they go; the last delivery has `ended` set.
+            stall: Measures how long the server is silent; a new clock if None.
+        """
+        self.shard = cursor.shard
+        self._sync = sync
+        self._table = table
+        self._cursor = cursor
+        self._batches = batches
+        self._queue = queue
+        self._stall = stall or StallClock()
+        self._call: VStreamCall | None = None
+        self._closing = threading.Event()
+        self._stalled = False
+        self._copied_again = False
+        self._thread = threading.Thread(target=self._run, name=f"{table.name}/{self.shard}", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def look_after(self) -> None:
+        """Ends the running stream if it stalls for the configured time, and tells of long waits before."""
+        idle, timeout = self._stall.idle_seconds, self._sync.config.timeout_seconds
+        if idle > timeout:
+            self._stalled = True
+            self._cancel_call()
+        elif self._stall.report_due():
+            self._sync.logger.info(advice.about_wait(self._where, idle, timeout))
+
+    def close(self) -> None:
+        """Ends the thread, wherever it is."""
+        self._closing.set()
+        self._cancel_call()
+
+    def join(self) -> None:
+        """Waits for the thread's end after `close`."""
+        if self._thread.ident is not None:
+            self._thread.join(_JOIN_SECONDS)
+
+    @property
+    def _where(self) -> str:
+        return f"table {self._table.name}, shard {self.shard}"
+
+    def _cancel_call(self) -> None:
+        call = self._call
+        if call is not None:
+            call.cancel()
+
+    def _run(self) -> None:
+        error: Exception | None = None
+        try:
+            self._read()
+            self._complete_shape()
+        except AirbyteTracedException as failure:
+            error = failure
+        except Exception as failure:
+            # Its text may hold what was read.
+            error = system_error(f"Reading {self._where} failed unexpectedly: {type(failure).__name__}.")
+        self._queue.put(Delivery(self.shard, self._cursor, ended=True, error=error))
+
+    def _read(self) -> None:
+        stop = self._sync.positions.stop(self.shard, self._table.name)
+        self._settle_cursor(stop)
+        reader = self._new_reader(stop)
+        failures = 0
+        while not reader.done and not self._closing.is_set():
+            started_at = _place(reader.cursor)
+            try:
+                failure = self._attempt(reader)
+            except (ShapeHazard, IncompleteRow) as finding:
+                self._copy_again(advice.about_finding(finding, self._where))
+                reader = self._new_reader(stop)
+                continue
+            if failure is None or self._closing.is_set():
+                return
+            # A copy that cannot go on in the middle begins anew: it has come no further.
+            failures = failures + 1 if _place(reader.cursor) == started_at else 1
+            self._wait_before_retry(failures, failure)
+            self._sync.positions.forget_served(self.shard)
+            self._settle_cursor(stop, moved=True)
+            reader = self._new_reader(stop)
+        self._cursor = reader.cursor
+
+    def _complete_shape(self) -> None:
+        """Looks the table's shape up if a schema change was the last thing read."""
+        if self._cursor.shape is None and not self._cursor.copying:
+            for table in self._sync.database.tables([self._table.name]):
+                self._cursor = replace(self._cursor, shape=shape_of(table.columns))
+
+    def _settle_cursor(self, stop: Position, *, moved: bool = False) -> None:
+        """Leaves a cursor that can be followed, or raises, as the policy has it.
+
+        Args:
+            stop: The shard's position when the sync began.
+            moved: Whether this sync has moved the cursor, which may stand beyond `stop` then.
+        """
+        judgement = judge(
+            self._cursor,
+            self._table,
+            stop=None if moved else stop,
+            served=self._served(stop),
+            on_primary=self._sync.config.tablet_type is TabletType.PRIMARY,
+        )
+        if judgement.verdict is Verdict.RESTART_COPY:
+            self._restart_copy(judgement.reason)
+        elif judgement.verdict is Verdict.REFUSE:
+            self._copy_again(f"The saved position of {self._where} cannot be followed: {judgement.reason}.")
+
+    def _served(self, stop: Position) -> ServedPositions | None:
+        # Where there is nothing to read the question is saved.
+        at_stop = self._cursor.position and Position.parse(self._cursor.position) == stop
+        return None if at_stop else self._sync.positions.served(self.shard)
+
+    def _new_reader(self, stop: Position) -> ShardReader:
+        config, served = self._sync.config, self._served(stop)
+        self._log_start()
+        return ShardReader(
+            self._table,
+            self._cursor,
+            stop,
+            track_changes=config.include_cdc_columns or config.include_metadata,
+            full_images=served is None or served.full_images,
+        )
+
+    def _attempt(self, reader: ShardReader) -> str | None:
+        """Follows one stream to its end; gives None if it is done, otherwise why it broke off."""
+        try:
+            self._follow(reader)
+        except ProtocolError as error:
+            return str(error)
+        except VStreamError as error:
+            self._sync.client.reconnect(self.shard)
+            return self._why_to_retry(error)
+        return None if reader.done else "the stream ended early"
+
+    def _follow(self, reader: ShardReader) -> None:
+        call = self._call = self._sync.client.open(self._table.name, reader.cursor)
+        self._stalled = False
+        self._stall.start()
+        gathered = Gathered()
+        try:
+            if self._closing.is_set():
+                # `close` came before there was a call to cancel.
+                return
+            for raw in call:
+                news = self._take(reader, raw, gathered)
+                # A response without news tells that no more is to be had at the moment.
+                if not news or gathered.due(time.monotonic()):
+                    self._deliver(gathered, reader.cursor)
+                if reader.journal is not None:
+                    keyspace, table = self._table.keyspace, self._table.name
+                    raise config_error(advice.about_reshard(reader.journal, keyspace, self.shard, table))
+                if reader.done or self._closing.is_set():
+                    return
+        finally:
+            call.cancel()
+            self._stall.stop()
+            self._deliver(gathered, reader.cursor)
+
+    def _take(self, reader: ShardReader, raw: bytes, gathered: Gathered) -> bool:
+        progress, cursor = reader.progress, reader.cursor
+        response = wire.VStreamResponse.FromString(raw)
+        runs = reader.feed(response, block_of(response, raw))
+        if reader.progress != progress:
+            self._stall.start()
+        while reader.rows_removed:
+            self._sync.logger.warning(advice.about_removed_rows(reader.rows_removed.pop(0), self._where))
+        if not runs and reader.cursor is cursor:
+            return False
+        gathered.add(runs, len(raw))
+        return True
+
+    def _deliver(self, gathered: Gathered, cursor: Cursor) -> None:
+        if not gathered.size:
+            return
+        size, runs = gathered.take(time.monotonic())
+        delivery = Delivery(self.shard, cursor, self._batches.batch(runs), size)
+        with self._stall.held():
+            self._queue.put(delivery)
+        self._cursor = cursor
+
+    def _restart_copy(self, reason: str) -> None:
+        self._sync.logger.warning(
+            f"The unfinished copy of {self._where} starts again, because {reason}; rows that were already "
+            "copied come once more."
+        )
+        self._cursor = self._cursor.restarted()
+
+    def _copy_again(self, problem: str) -> None:
+        may_copy = self._sync.config.invalid_position_policy is InvalidPositionPolicy.RESYNC
+        if not may_copy or self._copied_again:
+            raise config_error(advice.about_copy_again(problem))
+        self._sync.logger.warning(f"{problem} As configured, this shard's copy of the table starts again.")
+        self._copied_again = True
+        self._cursor = self._cursor.restarted()
+        self._queue.put(Delivery(self.shard, self._cursor))
+
+    def _why_to_retry(self, error: VStreamError) -> str | None:
+        """Gives None for a stream that was closed on purpose; raises where trying again cannot help."""
+        config = self._sync.config
+        if self._closing.is_set():
+            return None
+        if self._stalled:
+            return f"nothing came for {config.timeout_seconds:g} seconds"
+        if error.shape_is_unreadable:
+            raise ShapeHazard(f"the server says: {error.detail}") from None
+        if error.permanent:
+            raise config_error(f"Reading {self._where} failed: {advice.explain(error, config)}")
+        return advice.explain(error, config)
+
+    def _wait_before_retry(self, failures: int, reason: str) -> None:
+        retries = self._sync.config.max_retries
+        if failures > retries:
+            raise transient_error(advice.about_giving_up(self._where, failures, reason))
+        seconds = backoff_seconds(failures)
+        self._sync.logger.warning(
+            f"The stream of {self._where} broke off ({reason}); attempt {failures} of {retries} to go on "
+            f"from the last position in {seconds:.1f} s."
+        )
+        self._closing.wait(seconds)
+
+    def _log_start(self) -> None:
+        cursor = self._cursor
+        if cursor.last_pk is not None:
+            what = "going on with the copy after its last key"
+        elif cursor.copying:
+            what = "copying from the start"
+        else:
+            what = "catching up from the saved position"
+        self._sync.logger.info(f"Reading {self._where}: {what}.")
+
+
+def _place(cursor: Cursor) -> tuple[str, bytes | None]:
+    return cursor.position, cursor.last_pk

@@ -1,0 +1,41 @@
+"""What all reads of one sync share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
+    import threading
+
+    from source_planetscale.config import Config
+    from source_planetscale.database import Database
+    from source_planetscale.positions import ShardPositions
+    from source_planetscale.sequence import ChangeSequence
+    from source_planetscale.vstream.client import VStreamClient
+
+
+@dataclass(frozen=True)
+class Sync:
+    """The connections, numbers and switches of one sync.
+
+    Attributes:
+        config: The configuration.
+        client: Opens streams.
+        database: Describes tables.
+        positions: What is known of the shards' positions.
+        records: Numbers the records of the whole sync.
+        logger: Where a person follows the sync.
+        interrupted: Set when the process is told to stop.
+        batched: Whether records leave in batches of finished lines or one by one.
+    """
+
+    config: Config
+    client: VStreamClient
+    database: Database
+    positions: ShardPositions
+    records: ChangeSequence
+    logger: logging.Logger
+    interrupted: threading.Event
+    batched: bool
