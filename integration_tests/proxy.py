@@ -36,7 +36,7 @@ class LinkFault:
         kind: CUT ends it, STALL lets nothing more through in either direction but keeps it open, REFUSE
             ends it before its first byte, DELAY holds each chunk back.
         after_bytes: CUT, STALL: how many bytes of the server's replies still pass.
-        seconds: DELAY: how long each chunk of replies waits.
+        seconds: How long each chunk of replies waits before it passes.
     """
 
     kind: LinkFaultKind
@@ -44,9 +44,13 @@ class LinkFault:
     seconds: float = 0.0
 
 
-def cut(after_bytes: int) -> LinkFault:
-    """Ends a connection after so many bytes of replies."""
-    return LinkFault(LinkFaultKind.CUT, after_bytes)
+def cut(after_bytes: int, *, slowed: float = 0.0) -> LinkFault:
+    """Ends a connection after so many bytes of replies.
+
+    What the client has received and not yet read is lost with a connection: `slowed`, in seconds a chunk,
+    gives it the time to read.
+    """
+    return LinkFault(LinkFaultKind.CUT, after_bytes, slowed)
 
 
 def stall(after_bytes: int) -> LinkFault:
@@ -224,9 +228,9 @@ class _Link:
         if fault.kind is LinkFaultKind.DELAY:
             self._met.append(fault)
         while data := self._server.recv(_CHUNK):
-            if fault.kind is LinkFaultKind.DELAY:
+            if fault.seconds:
                 self._closed.wait(fault.seconds)
-            elif len(data) > left:
+            if fault.kind is not LinkFaultKind.DELAY and len(data) > left:
                 # The end comes in the middle of a message, as a network has it.
                 self._client.sendall(data[:left])
                 self._met.append(fault)

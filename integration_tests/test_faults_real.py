@@ -79,7 +79,7 @@ def with_position(
 def test_a_connection_cut_in_the_copy_goes_on_after_the_last_key(
     vitess: VitessCluster, table: str, proxy: Proxy
 ) -> None:
-    proxy.plan(cut(1_000_000))
+    proxy.plan(cut(1_000_000, slowed=0.01))
     done = read_well(through(proxy, vitess), table)
     assert len(proxy.met) == 1
     assert ids(done) == list(range(ROWS))
@@ -92,7 +92,7 @@ def test_a_connection_cut_in_catch_up_goes_on_from_the_last_transaction(
     first = read_well(vitess.config("src"), table)
     for part in range(10):
         update(vitess, f"concat('new', note) where id between {part * 100} and {part * 100 + 99}")
-    proxy.plan(cut(700_000))
+    proxy.plan(cut(700_000, slowed=0.01))
     done = read_well(through(proxy, vitess), table, state=first.state)
     assert len(proxy.met) == 1
     assert sorted(set(ids(done))) == list(range(1000))
@@ -105,7 +105,7 @@ def test_a_cut_inside_a_transaction_of_many_responses_loses_and_skips_none_of_it
 ) -> None:
     first = read_well(vitess.config("src"), table)
     update(vitess, "concat('new', note)")
-    proxy.plan(cut(1_000_000), cut(2_000_000))
+    proxy.plan(cut(1_000_000, slowed=0.01), cut(2_000_000, slowed=0.01))
     done = read_well(through(proxy, vitess), table, state=first.state)
     assert len(proxy.met) == 2
     assert set(ids(done)) == set(range(ROWS))
@@ -116,7 +116,7 @@ def test_a_state_in_the_middle_of_a_large_transaction_stands_before_it(
 ) -> None:
     first = read_well(vitess.config("src"), table)
     update(vitess, "concat('new', note)")
-    proxy.always(cut(1_000_000))
+    proxy.always(cut(1_000_000, slowed=0.01))
     broken = read(through(proxy, vitess, max_retries=0), table, state=first.state)
     assert broken.statuses(table)[-1] == "INCOMPLETE"
     proxy.heal()
@@ -127,7 +127,7 @@ def test_a_state_in_the_middle_of_a_large_transaction_stands_before_it(
 def test_retries_count_only_attempts_without_progress(
     vitess: VitessCluster, table: str, proxy: Proxy
 ) -> None:
-    proxy.always(cut(700_000))
+    proxy.always(cut(700_000, slowed=0.01))
     done = read_well(through(proxy, vitess, max_retries=1), table)
     assert len(proxy.met) >= 3
     assert set(ids(done)) == set(range(ROWS))
@@ -136,7 +136,7 @@ def test_retries_count_only_attempts_without_progress(
 def test_an_end_of_retries_is_incomplete_with_its_progress_saved(
     vitess: VitessCluster, table: str, proxy: Proxy
 ) -> None:
-    proxy.plan(cut(1_000_000))
+    proxy.plan(cut(1_000_000, slowed=0.01))
     proxy.always(refuse())
     broken = read(through(proxy, vitess, max_retries=1), table)
     assert broken.exit_code != 0
@@ -287,7 +287,7 @@ def test_a_copy_of_a_key_that_the_server_cannot_resume_starts_again(
         create(vitess, "src", f"create table {table} (id {kind} not null primary key, note varchar(1000))")
         keys: list[object] = list(labels) if name == "enum" else [n / 10 for n in range(len(labels))]
         insert(vitess, "src", "0", table, [(key, KILOBYTE) for key in keys])
-        proxy.plan(cut(700_000))
+        proxy.plan(cut(700_000, slowed=0.01))
         broken = read(through(proxy, vitess, max_retries=0), table)
         assert broken.statuses(table)[-1] == "INCOMPLETE"
         done = read_well(through(proxy, vitess), table, state=broken.state)
@@ -301,7 +301,7 @@ def ids_of_any(done: Run, table: str) -> list[object]:
 def test_a_sync_that_was_cut_in_the_copy_brings_the_changes_since(
     vitess: VitessCluster, table: str, proxy: Proxy
 ) -> None:
-    proxy.plan(cut(1_000_000))
+    proxy.plan(cut(1_000_000, slowed=0.01))
     proxy.always(refuse())
     broken = read(through(proxy, vitess, max_retries=0, include_cdc_columns=True), table)
     copied = max(ids(broken))
