@@ -61,11 +61,11 @@ class Gathered:
         """Whether there is enough, or enough time has passed since the last were taken."""
         return self.size >= _JOINED_BYTES or now - self._taken_at >= _GATHERING_SECONDS
 
-    def take(self, now: float) -> tuple[int, list[RowRun]]:
-        """Gives the size and the rows, and starts anew."""
-        taken = self.size, self._runs
+    def take(self, now: float) -> list[RowRun]:
+        """Gives the rows, and starts anew."""
+        runs = self._runs
         self.size, self._runs, self._taken_at = 0, [], now
-        return taken
+        return runs
 
 
 def _joined(deliveries: list[Delivery]) -> Delivery:

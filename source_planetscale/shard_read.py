@@ -200,6 +200,8 @@ class ShardRead:
                 return
             for raw in call:
                 news = self._take(reader, raw, gathered)
+                # While it waits for the queue, a thread holds nothing but its finished text.
+                del raw
                 # A response without news tells that no more is to be had at the moment.
                 if not news or gathered.due(time.monotonic()):
                     self._deliver(gathered, reader.cursor)
@@ -229,8 +231,9 @@ class ShardRead:
     def _deliver(self, gathered: Gathered, cursor: Cursor) -> None:
         if not gathered.size:
             return
-        size, runs = gathered.take(time.monotonic())
-        delivery = Delivery(self.shard, cursor, self._batches.batch(runs), size)
+        size = gathered.size
+        batch = self._batches.batch(gathered.take(time.monotonic()))
+        delivery = Delivery(self.shard, cursor, batch, size)
         with self._stall.held():
             self._queue.put(delivery)
         self._cursor = cursor
