@@ -17,6 +17,9 @@ from integration_tests.command import configured
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+# What the image sets, see the Dockerfile.
+IMAGE_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
+
 _CHUNK = 1 << 20
 # Linux counts the peak of a process in kilobytes, see getrusage(2).
 _RSS_UNIT = 1024
@@ -71,7 +74,10 @@ def run_python(
     with tempfile.TemporaryFile() as stderr:
         started = time.monotonic()
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE if piped else subprocess.DEVNULL, stderr=stderr
+            command,
+            stdout=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stderr=stderr,
+            env=os.environ | IMAGE_ENVIRONMENT,
         )
         output = _read(process.stdout, bytes_per_second) if process.stdout else b""
         _, status, usage = os.wait4(process.pid, 0)
@@ -80,7 +86,8 @@ def run_python(
         stderr.seek(0)
         errors = stderr.read()
     if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command, output, errors)
+        sys.stderr.buffer.write(errors)
+        raise subprocess.CalledProcessError(process.returncode, command)
     own = json.loads(errors.splitlines()[-1]) if keep_own else {}
     peak = usage.ru_maxrss * _RSS_UNIT / 1e6
     return Cost(seconds, usage.ru_utime + usage.ru_stime, peak, output.decode(), own)
