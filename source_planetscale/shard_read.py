@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
@@ -110,8 +112,7 @@ class ShardRead:
         except AirbyteTracedException as failure:
             error = failure
         except Exception as failure:
-            # Its text may hold what was read.
-            error = system_error(f"Reading {self._where} failed unexpectedly: {type(failure).__name__}.")
+            error = system_error(f"Reading {self._where} failed unexpectedly: {_kind_and_place(failure)}.")
         self._queue.put(Delivery(self.shard, self._cursor, ended=True, error=error))
 
     def _read(self) -> None:
@@ -287,6 +288,12 @@ class ShardRead:
         else:
             what = "catching up from the saved position"
         self._sync.logger.info(f"Reading {self._where}: {what}.")
+
+
+def _kind_and_place(failure: Exception) -> str:
+    # The text of an exception may hold what was read; where it was raised does not.
+    frame = traceback.extract_tb(failure.__traceback__)[-1]
+    return f"{type(failure).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
 
 
 def _place(cursor: Cursor) -> tuple[str, bytes | None]:

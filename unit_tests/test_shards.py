@@ -456,6 +456,15 @@ def test_a_schema_change_as_the_last_thing_read_leaves_the_shape_of_today_in_the
     assert state.cursors[SHARD].shape == shape_of(wider.columns)
 
 
+def test_an_unexpected_failure_names_its_kind_and_place_and_nothing_that_was_read() -> None:
+    def fail() -> None:
+        raise ValueError("secret row")
+
+    error = str(failure(Reading(FakeVtgate({SHARD: [[fail]]}), state=saved(at(5))).run()))
+    assert "table orders, shard -80 failed unexpectedly: ValueError in test_shards.py, line " in error
+    assert "secret" not in error
+
+
 def test_removed_rows_are_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("WARNING"):
         outcome = catch_up([response(vgtid(gtid(10)), ddl("truncate table orders"))])
