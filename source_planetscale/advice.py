@@ -74,7 +74,7 @@ def about_copy_again(problem: str) -> str:
     """Says that a table has to be copied again because of `problem`, a whole sentence."""
     return (
         f"{problem} No row was emitted under a wrong column or skipped. Clear this stream's data to copy the "
-        "table again, or set 'Invalid CDC position behavior' to 'Re-sync data', which does so by itself."
+        "table again, or set 'Invalid saved position behavior' to 'Re-sync data', which does so by itself."
     )
 
 

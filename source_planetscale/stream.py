@@ -200,7 +200,7 @@ class TableStream(CheckpointMixin, Stream):
             raise config_error(
                 f"The saved state of stream {self.name} follows shard(s) {', '.join(gone)}, which keyspace "
                 f"{self.namespace} no longer has: it was resharded to {', '.join(self._known_shards)}. Clear "
-                "this stream's data to copy it from the new shards, or set 'Invalid CDC position behavior' "
+                "this stream's data to copy it from the new shards, or set 'Invalid saved position behavior' "
                 "to 'Re-sync data', which does so by itself."
             )
         if gone:
