@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from integration_tests.local.database import LocalDatabase
 from integration_tests.vitess.cluster import VitessCluster
 from integration_tests.vitess.prerequisites import MissingPrerequisiteError
 
@@ -23,6 +24,7 @@ MISSING = pytest.StashKey[str]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "vitess: needs a real Vitess, which the tests install and run")
+    config.addinivalue_line("markers", "image_tests: Airbyte's standard tests that need Docker")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -55,3 +57,13 @@ def vitess(pytestconfig: pytest.Config) -> Iterator[VitessCluster]:
         pytest.skip(str(error))
     with cluster:
         yield cluster
+
+
+@pytest.fixture(scope="module", params=["embedded", pytest.param("vitess", marks=pytest.mark.vitess)])
+def database(request: pytest.FixtureRequest) -> Iterator[LocalDatabase | VitessCluster]:
+    """The embedded database, then a real Vitess, with the same keyspaces."""
+    if request.param == "vitess":
+        yield request.getfixturevalue("vitess")
+        return
+    with LocalDatabase() as embedded:
+        yield embedded
