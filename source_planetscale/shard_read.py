@@ -121,7 +121,7 @@ class ShardRead:
         reader = self._new_reader(stop)
         failures = 0
         while not reader.done and not self._closing.is_set():
-            started_at = _place(reader.cursor)
+            started_at = _place(reader)
             try:
                 failure = self._attempt(reader)
             except (ShapeHazard, IncompleteRow) as finding:
@@ -131,7 +131,7 @@ class ShardRead:
             if failure is None or self._closing.is_set():
                 return
             # A copy that cannot go on in the middle begins anew: it has come no further.
-            failures = failures + 1 if _place(reader.cursor) == started_at else 1
+            failures = failures + 1 if _place(reader) == started_at else 1
             self._wait_before_retry(failures, failure)
             self._sync.positions.forget_served(self.shard)
             self._settle_cursor(stop, moved=True)
@@ -296,5 +296,5 @@ def _kind_and_place(failure: Exception) -> str:
     return f"{type(failure).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
 
 
-def _place(cursor: Cursor) -> tuple[str, bytes | None]:
-    return cursor.position, cursor.last_pk
+def _place(reader: ShardReader) -> tuple[str, bytes | None]:
+    return "" if reader.awaits_copy else reader.cursor.position, reader.cursor.last_pk

@@ -15,6 +15,7 @@ from unit_tests.events import (
     begin,
     change,
     commit,
+    copied,
     ddl,
     fields,
     gtid,
@@ -30,7 +31,7 @@ from unit_tests.events import (
     transaction,
     vgtid,
 )
-from unit_tests.reading import ONE, after, feed, keys, kinds, reader
+from unit_tests.reading import ONE, TWO, after, feed, keys, kinds, reader
 
 # Changes of the table.
 
@@ -225,6 +226,25 @@ def test_the_beginning_of_a_copy_again_and_again_is_no_progress() -> None:
     for _ in range(5):
         feed(shard, again)
     assert shard.progress == progress
+
+
+def test_changes_beyond_the_stop_position_are_no_progress_of_a_copy() -> None:
+    shard = reader(after(10, ONE), stop=10)
+    progress = shard.progress
+    for last in range(11, 16):
+        feed(shard, [response(begin(), fields(), inserted(ONE), vgtid(gtid(last), last_key(ONE)), commit())])
+    # The first one tells the last key of the stream.
+    assert shard.progress == progress + 1
+    shard.feed(response(begin(), fields(), copied(TWO), vgtid(gtid(15), last_key(TWO)), commit()))
+    assert shard.progress == progress + 2
+
+
+def test_changes_up_to_the_stop_position_are_progress_of_a_copy_that_goes_on() -> None:
+    shard = reader(after(5, ONE), stop=10)
+    progress = shard.progress
+    for last in range(6, 10):
+        feed(shard, [response(begin(), vgtid(gtid(last), last_key(ONE)), commit())])
+    assert shard.progress == progress + 4
 
 
 def test_the_same_description_again_leaves_the_cursor_as_it_was() -> None:

@@ -158,6 +158,16 @@ def test_attempts_without_progress_come_to_an_end() -> None:
     assert outcome.positions == {SHARD: gtid(6)}
 
 
+def test_a_copy_that_never_goes_on_comes_to_an_end_on_a_busy_server_too() -> None:
+    key = last_key(ONE)
+    scripts: list[list[Item]] = [
+        [response(begin(), vgtid(gtid(last), key), commit()), broken()] for last in range(11, 31)
+    ]
+    cursor = replace(at(10), last_pk=key.SerializeToString(deterministic=True))
+    outcome = Reading(FakeVtgate({SHARD: scripts}), state=saved(cursor)).run()
+    assert "attempts without progress" in str(failure(outcome))
+
+
 def test_no_retries_means_one_attempt() -> None:
     vtgate = FakeVtgate({SHARD: [[broken()]]})
     outcome = Reading(vtgate, config=replace(CONFIG, max_retries=0), state=saved(at(5))).run()

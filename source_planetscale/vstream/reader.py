@@ -151,6 +151,15 @@ class ShardReader:
         """Whether the copy of this shard has still to be finished."""
         return self._copying
 
+    @property
+    def awaits_copy(self) -> bool:
+        """Whether only the copy can bring the reading forward.
+
+        Changes beyond the stop position go on for ever on a busy server, also while vtgate tries again and
+        again to send a row that is too large.
+        """
+        return self._copying and (not self._position or Position.parse(self._position).contains(self._stop))
+
     def feed(self, response: wire.VStreamResponse, block: RowBlock | None = None) -> list[RowRun]:
         """Takes one response.
 
@@ -176,7 +185,7 @@ class ShardReader:
             self._take(response.events[block.stop :], taken)
         # A transaction that vtgate begins anew, as it does for ever with a row beyond its message limit,
         # sends its first rows again.
-        if taken.runs and self._begins <= 1:
+        if taken.runs and self._begins <= 1 and not self.awaits_copy:
             self.progress += 1
         self._advance(taken)
         return [run for run in taken.runs if run.rows]
@@ -326,12 +335,17 @@ class ShardReader:
     def _take_vgtid(self, vgtid: wire.VGtid) -> None:
         for entry in vgtid.shard_gtids:
             if entry.shard == self.cursor.shard:
-                if entry.gtid != self._position or (entry.table_p_ks and entry != self._vgtid):
+                if self._brings_forward(entry):
                     self.progress += 1
                 self._begins = 0
                 self._vgtid = entry
                 return
         raise ProtocolError("the position of the shard is missing from the stream's VGTID")
+
+    def _brings_forward(self, entry: wire.ShardGtid) -> bool:
+        if entry.table_p_ks and (self._vgtid is None or entry.table_p_ks != self._vgtid.table_p_ks):
+            return True
+        return entry.gtid != self._position and not self.awaits_copy
 
     def _advance(self, taken: _Taken) -> None:
         if taken.safe is not None:
