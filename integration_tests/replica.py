@@ -346,15 +346,17 @@ class Replica:
                 )
         self._tally.counts["rows compared"] += len(before)
         if self._cdc:
-            self._check_deletes(table, before.keys() | after.keys())
+            self._check_deletes(table, before, after)
 
-    def _check_deletes(self, table: TableDesign, known: set[Key]) -> None:
+    def _check_deletes(self, table: TableDesign, before: Mapping[Key, Row], after: Mapping[Key, Row]) -> None:
         rows = self._warehouses[table.name].rows
+        known = before.keys() | after.keys()
         gone = {key for key in rows.keys() - known if rows[key]["rev"] < self._rev_before}
         if table.name in self._copied_again:
-            # Deletes between a copy that was cut and the next one of the same table are in neither.
+            # Deletes between a copy that was cut and the next one of the same table are in neither, also
+            # those since this sync began.
             self._copied_again.discard(table.name)
-            self._stale[table.name] = gone
+            self._stale[table.name] = rows.keys() - after.keys()
         left = gone - self._stale.get(table.name, set())
         if left:
             raise Difference(
