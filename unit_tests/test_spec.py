@@ -153,10 +153,16 @@ def test_only_fields_of_the_form_itself_are_grouped() -> None:
     assert not [field for field in nested if "group" in field]
 
 
-def test_the_password_is_the_only_secret_and_always_shown() -> None:
+def test_the_password_is_the_only_secret() -> None:
     secret = [name for name, field in PROPERTIES.items() if field.get("airbyte_secret")]
     assert secret == ["password"]
-    assert PROPERTIES["password"]["always_show"] is True
+
+
+def test_every_required_field_exists_and_none_asks_to_be_shown_as_an_optional_one_may() -> None:
+    for schema in objects(SCHEMA):
+        if isinstance(required := schema.get("required"), list):
+            fields = [schema["properties"][name] for name in required]
+            assert not [field for field in fields if "always_show" in field]
 
 
 def test_no_feature_that_the_form_cannot_draw_is_used() -> None:
