@@ -23,6 +23,8 @@ _METHOD = "/vtgateservice.Vitess/VStream"
 # vtgate drops clients that ping more often than every 10 s.
 _KEEPALIVE_MS = 30_000
 _KEEPALIVE_TIMEOUT_MS = 20_000
+# 20 MB/s for each shard at 50 ms to the server and back.
+_WINDOW_BYTES = 1 << 20
 # A quiet stream is told apart from a dead one by vtgate's own heartbeats.
 _HEARTBEAT_SECONDS = 5
 
@@ -159,6 +161,10 @@ def _new_channel(config: Config) -> grpc.Channel:
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
         ("grpc.use_local_subchannel_pool", 1),
+        # A fixed window: one that grows with the speed of the link fills with what a slow reader of stdout
+        # has not taken yet, for each of the shards.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
         # The thread that reads a shard also drives its channel: no hand-over per response.
         (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
     ]
