@@ -22,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows and one round")
     parser.add_argument("--rows", type=int, help="rows of the largest table")
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md and its plot")
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these and what they build on")
+    parser.add_argument(
+        "--only", nargs="+", choices=SECTIONS, help="these alone; ratios to the copy need start_up and copy"
+    )
     options = parser.parse_args(arguments)
     size = QUICK if options.quick else Size()
     if options.rows:

@@ -68,7 +68,7 @@ def write_plot(curves: dict[str, list[tuple[int, float, float]]]) -> bool:
         amounts = [amount for amount, _, _ in points]
         axis.plot(amounts, [seconds for _, seconds, _ in points], "o-", label="wall")
         axis.plot(amounts, [cpu for _, _, cpu in points], "s--", label="CPU")
-        axis.set(xlabel=name, ylabel="seconds, start-up included", xlim=0, ylim=0)
+        axis.set(xlabel=name, ylabel="seconds after the imports", xlim=0, ylim=0)
         axis.legend()
     figure.tight_layout()
     figure.savefig(PLOT, metadata={"Date": None})

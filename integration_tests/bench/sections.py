@@ -79,6 +79,7 @@ class Bench:
     size: Size
     curves: dict[str, list[tuple[int, float, float]]] = field(default_factory=dict)
     profile: str = ""
+    _added: set[tuple[str, str]] = field(default_factory=set)
     _start_cpu: float = 0.0
     _copy_us: float = 0.0
 
@@ -88,7 +89,7 @@ class Bench:
 
     def start_up(self) -> Iterator[Line]:
         """What a command takes before it reads its first row."""
-        add_table(self.cluster, "one", "tiny", REFERENCE, 1)
+        self._table("one", "tiny", REFERENCE, 1)
         with tempfile.TemporaryDirectory() as directory:
             config = files(directory, self.config("one"), ["tiny"])[:2]
             rounds = range(self.size.rounds)
@@ -104,7 +105,7 @@ class Bench:
 
     def copy(self) -> Iterator[Line]:
         """The copy beside what receiving alone takes, in turns."""
-        add_table(self.cluster, "one", "million", REFERENCE, self.size.rows)
+        self._table("one", "million", REFERENCE, self.size.rows)
         config = self.config("one")
         floors, costs = [], []
         for _ in range(self.size.rounds):
@@ -127,7 +128,7 @@ class Bench:
 
     def objects(self) -> Iterator[Line]:
         """Batches beside an object a row, in one process."""
-        add_table(self.cluster, "one", "objects", REFERENCE, self.size.kind_rows)
+        self._table("one", "objects", REFERENCE, self.size.kind_rows)
         found = json.loads(
             read(
                 self.config("one"), "objects", module=("integration_tests.bench.objects",), keep_output=True
@@ -146,7 +147,7 @@ class Bench:
     def catch_up(self) -> Iterator[Line]:
         """Changed rows, in transactions of several sizes."""
         config = self.config("one")
-        add_table(self.cluster, "one", "changing", REFERENCE, self.size.changes)
+        self._table("one", "changing", REFERENCE, self.size.changes)
         for rows_each in (self.size.changes // 4, 100, 10, 1):
             rows = self.size.changes if rows_each > 1 else self.size.changes // 10
             state = state_of(config, ["changing"], self.cluster.shards("one"))
@@ -167,7 +168,7 @@ class Bench:
         config = self.config("one")
         for number, kind in enumerate(KINDS):
             table = f"kind_{number}"
-            add_table(self.cluster, "one", table, kind, self.size.kind_rows)
+            self._table("one", table, kind, self.size.kind_rows)
             floor = _floor(config, table)
             cost = best(_timed(config, table) for _ in range(self.size.rounds))
             us = self._cpu_us(cost, self.size.kind_rows)
@@ -180,8 +181,10 @@ class Bench:
 
     def memory(self) -> Iterator[Line]:
         """The peak of the process, whatever is read."""
-        add_table(self.cluster, "one", "huge", REFERENCE, self.size.many_rows)
-        add_table(self.cluster, "sixteen", "spread", REFERENCE, self.size.kind_rows)
+        self._table("one", "kind_0", REFERENCE, self.size.kind_rows)
+        self._table("one", "million", REFERENCE, self.size.rows)
+        self._table("one", "huge", REFERENCE, self.size.many_rows)
+        self._table("sixteen", "spread", REFERENCE, self.size.kind_rows)
         slowly = f"stdout read at {_SLOW_READER // 10**6} MB/s"
         cases: list[tuple[str, Cost]] = [
             (f"{self.size.kind_rows:,} rows", read(self.config("one"), "kind_0")),
@@ -202,6 +205,7 @@ class Bench:
 
     def side_by_side(self) -> Iterator[Line]:
         """Shards whose links are slow, one and four of them."""
+        self._table("sixteen", "spread", REFERENCE, self.size.kind_rows)
         shards = self.cluster.shards("sixteen")
         seconds = {}
         with Proxy(self.cluster.grpc_port) as proxy:
@@ -221,7 +225,7 @@ class Bench:
         """A sync that finds nothing to read."""
         tables = [f"still_{number}" for number in range(_NOTHING_NEW_TABLES)]
         for table in tables:
-            add_table(self.cluster, "two", table, Kind("narrow", {"qty": ("int", "n")}), 10)
+            self._table("two", table, Kind("narrow", {"qty": ("int", "n")}), 10)
         config = self.config("two")
         state = state_of(config, tables, self.cluster.shards("two"))
         counted = _timed(config, *tables, state=state).own
@@ -236,18 +240,16 @@ class Bench:
     def linear(self) -> Iterator[Line]:
         """The cost over rows and over tables."""
         config = self.config("one")
-        self.curves["rows"] = []
-        for share in (16, 8, 4, 2):
+        for share in (16, 8, 4, 2, 1):
             rows = self.size.rows // share
-            add_table(self.cluster, "one", f"part_{share}", REFERENCE, rows)
-            self._point("rows", rows, read(config, f"part_{share}"))
-        self._point("rows", self.size.rows, read(config, "million"))
-        self.curves["tables"] = []
+            table = "million" if share == 1 else f"part_{share}"
+            self._table("one", table, REFERENCE, rows)
+            self._point("rows", rows, config, [table])
         tables = [f"many_{number}" for number in range(64)]
         for table in tables:
-            add_table(self.cluster, "one", table, Kind("narrow", {"qty": ("int", "n")}), 100)
+            self._table("one", table, Kind("narrow", {"qty": ("int", "n")}), 100)
         for count in (4, 16, 32, 64):
-            self._point("tables", count, read(config, *tables[:count]))
+            self._point("tables", count, config, tables[:count])
         for name, points in self.curves.items():
             (first, _, low), *_, (last, _, high) = points
             each = (high - low) / (last - first)
@@ -256,6 +258,7 @@ class Bench:
 
     def hot_path(self) -> Iterator[Line]:
         """Where the reading thread spends its time."""
+        self._table("one", "million", REFERENCE, self.size.rows)
         with tempfile.TemporaryDirectory() as directory:
             options = files(directory, self.config("one"), ["million"])
             done = subprocess.run(
@@ -268,12 +271,19 @@ class Bench:
         self.profile = done.stderr[done.stderr.index("| function") :]
         yield from ()
 
+    def _table(self, keyspace: str, name: str, kind: Kind, rows: int) -> None:
+        """Adds a table, unless an earlier section did."""
+        if (keyspace, name) not in self._added:
+            self._added.add((keyspace, name))
+            add_table(self.cluster, keyspace, name, kind, rows)
+
     def _cpu_us(self, cost: Cost, rows: int) -> float:
         """Microseconds of CPU a row, without imports and what a read of one row takes."""
         return (cost.own["cpu"] - self._start_cpu) / rows * 1e6
 
-    def _point(self, curve: str, amount: int, cost: Cost) -> None:
-        self.curves[curve].append((amount, cost.seconds, cost.cpu))
+    def _point(self, curve: str, amount: int, config: dict[str, object], tables: Sequence[str]) -> None:
+        own = best(_timed(config, *tables) for _ in range(self.size.rounds)).own
+        self.curves.setdefault(curve, []).append((amount, own["seconds"], own["cpu"]))
 
 
 def _both(cost: Cost) -> str:
