@@ -6,6 +6,7 @@ import cProfile
 import pstats
 import re
 import sys
+import time
 from pathlib import Path
 from unittest.mock import patch
 
@@ -17,7 +18,8 @@ _FUNCTIONS = 16
 
 def main() -> None:
     """Runs the arguments as `source-planetscale` would, with one shard."""
-    profile = cProfile.Profile()
+    # The thread's own CPU time, without its waits for the server and for the reader of stdout.
+    profile = cProfile.Profile(time.thread_time)
     original = ShardRead._run
 
     def profiled(read: ShardRead) -> None:
@@ -29,14 +31,14 @@ def main() -> None:
 
 
 def table(profile: cProfile.Profile) -> str:
-    """The dearest functions as a Markdown table, with shares of the thread's time."""
+    """The dearest functions as a Markdown table, with shares of the thread's CPU time."""
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]  # not in the stubs
-    # A lock is held while waiting for the server or for the reader of stdout: no work.
-    work = {key: value for key, value in stats.items() if "acquire" not in key[2]}
-    total = sum(value[2] for value in work.values())
-    dearest = sorted(work.items(), key=lambda item: -item[1][2])[:_FUNCTIONS]
+    total = sum(value[2] for value in stats.values())
+    dearest = sorted(stats.items(), key=lambda item: -item[1][2])[:_FUNCTIONS]
     rows = [f"| `{_name(*key)}` | {value[0]:,} | {value[2] / total:.0%} |" for key, value in dearest]
-    return "\n".join(["| function | calls | share of its own time |", "| :--- | ---: | ---: |", *rows, ""])
+    return "\n".join(
+        ["| function | calls | share of the thread's CPU |", "| :--- | ---: | ---: |", *rows, ""]
+    )
 
 
 def _name(file: str, _line: int, function: str) -> str:
