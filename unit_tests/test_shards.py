@@ -160,7 +160,7 @@ def test_attempts_without_progress_come_to_an_end() -> None:
 
 def test_a_copy_that_never_goes_on_comes_to_an_end_on_a_busy_server_too() -> None:
     key = last_key(ONE)
-    scripts: list[list[Item]] = [
+    scripts: list[Script] = [
         [response(begin(), vgtid(gtid(last), key), commit()), broken()] for last in range(11, 31)
     ]
     cursor = replace(at(10), last_pk=key.SerializeToString(deterministic=True))
