@@ -245,7 +245,7 @@ def test_tinyint1_is_an_integer_if_the_option_says_so() -> None:
         ("decimal(10,2)", {"type": ["number"]}),
         ("double", {"type": ["number"]}),
         ("year", {"type": ["number"], "airbyte_type": "integer"}),
-        ("date", {"type": ["string"], "format": "date", "airbyte_type": "date"}),
+        ("date", {"type": ["string"], "format": "date"}),
         (
             "datetime(3)",
             {"type": ["string"], "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
