@@ -152,8 +152,14 @@ def test_a_read_from_any_state_delivers_exactly_the_rows_after_it(
     config: dict[str, Any], streams: list[Json]
 ) -> None:
     for stream in streams:
-        for state, rows in conformance.rows_after_each_state(read_well(config, stream)):
-            assert conformance.rows(read_well(config, stream, state=state)) == rows
+        first = read_well(config, stream)
+        for state, rows in conformance.rows_after_each_state(first):
+            found = conformance.rows(read_well(config, stream, state=state))
+            if stream.get("source_defined_primary_key"):
+                assert found == rows
+            else:
+                # Without a key the copy of a shard that had not ended begins anew.
+                assert rows <= found <= conformance.rows(first)
 
 
 @pytest.mark.usefixtures("changed")
