@@ -15,7 +15,7 @@ from integration_tests.vitess.cluster import VitessCluster
 from source_planetscale.vstream.position import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from integration_tests.command import Run
 
@@ -182,17 +182,21 @@ def test_a_position_that_cannot_be_looked_up_is_an_error_and_no_empty_success(
     assert ids(done) == []
 
 
+def read_while(proxy: Proxy, vitess: VitessCluster, table: str, *happens: Callable[[], None]) -> Run:
+    """Reads a table slowly and has things happen once the first record is there."""
+    proxy.plan(delay(0.02))
+    config = through(proxy, vitess, max_retries=20)
+    with Command(["read"], config, configured(table, namespace="src")) as command:
+        command.next_message("RECORD")
+        for each in happens:
+            each()
+        return command.finish()
+
+
 def test_a_restart_of_vtgate_in_the_copy_is_waited_for(
     vitess: VitessCluster, table: str, proxy: Proxy
 ) -> None:
-    proxy.plan(delay(0.02))
-    with Command(
-        ["read"], through(proxy, vitess, max_retries=20), configured(table, namespace="src")
-    ) as command:
-        command.next_message("RECORD")
-        vitess.kill_vtgate()
-        vitess.start_vtgate()
-        done = command.finish()
+    done = read_while(proxy, vitess, table, vitess.kill_vtgate, vitess.start_vtgate)
     assert done.statuses(table)[-1] == "COMPLETE"
     assert set(ids(done)) == set(range(ROWS))
 
@@ -200,14 +204,7 @@ def test_a_restart_of_vtgate_in_the_copy_is_waited_for(
 def test_a_restart_of_mysql_in_the_copy_is_waited_for(
     vitess: VitessCluster, table: str, proxy: Proxy
 ) -> None:
-    proxy.plan(delay(0.02))
-    with Command(
-        ["read"], through(proxy, vitess, max_retries=20), configured(table, namespace="src")
-    ) as command:
-        command.next_message("RECORD")
-        vitess.kill_mysqld()
-        vitess.restart_mysqld()
-        done = command.finish()
+    done = read_while(proxy, vitess, table, vitess.kill_mysqld, vitess.restart_mysqld)
     assert done.statuses(table)[-1] == "COMPLETE"
     assert set(ids(done)) == set(range(ROWS))
 

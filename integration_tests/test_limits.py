@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from integration_tests.command import Json
 
 TRANSACTION_ROWS = 1 << 18
-# The interpreter with its libraries takes about 90 MB; the queue holds 8 MB, a response of the server
+# The interpreter with its libraries takes about 90 MB; the queue holds 4 MB, a response of the server
 # about 2 MB, and their rows and record lines a few times that.
 PEAK_MB = 200
 COLUMNS = 500
