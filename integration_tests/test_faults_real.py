@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -207,6 +208,45 @@ def test_a_restart_of_mysql_in_the_copy_is_waited_for(
     done = read_while(proxy, vitess, table, vitess.kill_mysqld, vitess.restart_mysqld)
     assert done.statuses(table)[-1] == "COMPLETE"
     assert set(ids(done)) == set(range(ROWS))
+
+
+def test_changes_on_both_sides_of_a_restart_of_mysql_are_those_of_the_table(vitess: VitessCluster) -> None:
+    name = "faults_restart"
+    for keyspace in ("src", "shop"):
+        create(vitess, keyspace, f"create table {name} (id bigint primary key)")
+    databases = ["vt_src_0", "vt_shop_-80"]
+    # MySQL numbers tables anew after each of these restarts.
+    vitess.kill_mysqld()
+    vitess.restart_mysqld()
+    first = read_well(vitess.config("src"), name)
+    for number in range(20):
+        insert_pair(vitess, name, number, databases)
+    vitess.kill_mysqld()
+    vitess.restart_mysqld()
+    for number in range(20, 60):
+        insert_pair(vitess, name, number, databases[:: -1 if number % 2 else 1])
+    before, after = (table_numbers(vitess, file, name) for file in vitess.binlogs()[-2:])
+    # A number that stood for one of the tables stands for the other one now: left alone, the tablet takes
+    # one for the other.
+    assert any(after[number] != before[number] for number in before.keys() & after.keys())
+    done = read_well(vitess.config("src"), name, state=first.state)
+    assert ids(done, name) == list(range(0, 120, 2))
+    assert not any("broke off" in line for line in done.logs)
+
+
+def insert_pair(vitess: VitessCluster, table: str, number: int, databases: list[str]) -> None:
+    """Inserts a row into each database, an even number into that of `src`; MySQL numbers both anew for it."""
+    vitess.execute_on_mysqld("flush tables")
+    for database in databases:
+        key = 2 * number + (database != "vt_src_0")
+        vitess.execute_on_mysqld(f"insert into `{database}`.{table} values ({key})")  # noqa: S608 - the test's own table
+
+
+def table_numbers(vitess: VitessCluster, binlog: str, table: str) -> dict[int, str]:
+    """The databases of a table, by the numbers that it has in a binlog file."""
+    infos = [event[5] for event in vitess.execute_on_mysqld(f"show binlog events in '{binlog}'")]
+    maps = (re.match(rf"table_id: (\d+) \((.+)\.{table}\)", info) for info in infos)
+    return {int(found[1]): found[2] for found in maps if found}
 
 
 def test_mysql_that_stays_away_ends_incomplete(vitess: VitessCluster, table: str) -> None:

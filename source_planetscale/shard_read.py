@@ -118,10 +118,12 @@ class ShardRead:
     def _read(self) -> None:
         stop = self._sync.positions.stop(self.shard, self._table.name)
         self._settle_cursor(stop)
+        self._log_start()
         reader = self._new_reader(stop)
         failures = 0
         while not reader.done and not self._closing.is_set():
             started_at = _place(reader)
+            started_with = reader.cursor
             try:
                 failure = self._attempt(reader)
             except (ShapeHazard, IncompleteRow) as finding:
@@ -130,6 +132,9 @@ class ShardRead:
                 continue
             if failure is None or self._closing.is_set():
                 return
+            if reader.at_next_file and reader.cursor != started_with:
+                reader = self._new_reader(stop)
+                continue
             # A copy that cannot go on in the middle begins anew: it has come no further.
             failures = failures + 1 if _place(reader) == started_at else 1
             self._wait_before_retry(failures, failure)
@@ -170,7 +175,6 @@ class ShardRead:
 
     def _new_reader(self, stop: Position) -> ShardReader:
         config, served = self._sync.config, self._served(stop)
-        self._log_start()
         return ShardReader(
             self._table,
             self._cursor,
@@ -209,7 +213,7 @@ class ShardRead:
                 if reader.journal is not None:
                     keyspace, table = self._table.keyspace, self._table.name
                     raise config_error(advice.about_reshard(reader.journal, keyspace, self.shard, table))
-                if reader.done or self._closing.is_set():
+                if reader.done or reader.at_next_file or self._closing.is_set():
                     return
         finally:
             call.cancel()

@@ -70,6 +70,15 @@ def other() -> wire.VEvent:
     return wire.VEvent(type=wire.OTHER)
 
 
+def numbered(number: int, last: int, *events: wire.VEvent) -> wire.VStreamResponse:
+    """The events of the transaction `last`, which has this number in its binlog file."""
+    for event in events:
+        # vtgate makes the VGTIDs, without a number.
+        if event.type != wire.VGTID:
+            event.sequence_number, event.event_gtid = number, f"{UUID}:{last}"
+    return response(*events)
+
+
 def heartbeat() -> wire.VEvent:
     return wire.VEvent(type=wire.HEARTBEAT)
 

@@ -10,6 +10,7 @@ from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.events import (
     SHARD,
+    UUID,
     begin,
     change,
     commit,
@@ -41,13 +42,27 @@ LOGS = st.lists(
 
 
 class Server:
-    """A model of one shard: a log of transactions, and streams of it as vtgate sends them."""
+    """A model of one shard: a log of transactions, and streams of it as vtgate sends them.
+
+    The log stands in one binlog file or several; a stream leaves out the rows beyond the file that it began
+    in, the worst that a tablet can do after a restart of MySQL.
+    """
 
     def __init__(self, log: list[list[tuple[int, str | None]]], random: Random) -> None:
         """Takes a list of transactions, each a list of changes: a key and its new value or None."""
         self.log = log
         self.head = random.randint(0, len(log))
         self._random = random
+        self._sequence_numbers = self._number()
+
+    def _number(self) -> list[int]:
+        """The number of each transaction in its binlog file; 0 where an old Vitess leaves it out."""
+        if self._random.random() < 0.2:
+            return [0] * len(self.log)
+        numbers: list[int] = []
+        for _ in self.log:
+            numbers.append(1 if not numbers or self._random.random() < 0.3 else numbers[-1] + 1)
+        return numbers
 
     def content(self, last: int) -> dict[int, str]:
         table: dict[int, str] = {}
@@ -74,13 +89,18 @@ class Server:
     def _changes(self, start: int, lastpk: wire.QueryResult | None) -> list[wire.VEvent]:
         events = [fields()]
         table = self.content(start)
+        beyond_file = False
         for number in range(start, self.head):
+            sequence_number = self._sequence_numbers[number]
+            beyond_file = beyond_file or (sequence_number == 1 and number > start)
             events.append(begin())
+            events[-1].sequence_number, events[-1].event_gtid = sequence_number, f"{UUID}:{number + 1}"
             for key, value in self.log[number]:
                 before = row(key, table[key], None) if key in table else None
                 if value is None and before is None:
                     continue
-                events.append(rows(change(before, None if value is None else row(key, value, None))))
+                if not beyond_file:
+                    events.append(rows(change(before, None if value is None else row(key, value, None))))
                 if value is None:
                     del table[key]
                 else:

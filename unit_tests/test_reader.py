@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.reader import ProtocolError
+from source_planetscale.vstream.rows import block_of
+from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.events import (
     KEYLESS,
     NOON,
@@ -27,6 +29,7 @@ from unit_tests.events import (
     inserted,
     keyed_by,
     last_key,
+    numbered,
     other,
     response,
     row,
@@ -339,6 +342,62 @@ def test_copied_rows_and_changes_are_never_in_one_run() -> None:
         response(begin(), fields(), copied(ONE), inserted(TWO), copied(THREE), vgtid(gtid(9)), commit())
     )
     assert [(run.copied, keys([run])) for run in runs] == [(True, [1]), (False, [2]), (True, [3])]
+
+
+# From one binlog file into the next.
+
+
+def numbered_insert(number: int, last: int, image: wire.Row) -> wire.VStreamResponse:
+    return numbered(number, last, begin(), fields(), inserted(image), vgtid(gtid(last)), commit())
+
+
+def test_a_stream_is_followed_to_the_end_of_its_binlog_file() -> None:
+    shard = reader(after(5))
+    runs = feed(shard, [numbered_insert(40, 6, ONE), numbered_insert(41, 7, TWO)])
+    assert (keys(runs), shard.at_next_file) == ([1, 2], False)
+    assert feed(shard, [numbered_insert(1, 8, THREE)]) == []
+    assert (shard.at_next_file, shard.cursor, shard.done) == (True, after(7), False)
+
+
+def test_nothing_of_the_next_binlog_file_is_taken_from_the_same_response() -> None:
+    shard = reader(after(5))
+    both = response(*numbered_insert(40, 6, ONE).events, *numbered_insert(1, 7, TWO).events)
+    assert keys(feed(shard, [both])) == [1]
+    assert (shard.at_next_file, shard.cursor) == (True, after(6))
+    assert feed(shard, [numbered_insert(2, 8, THREE)]) == []
+    assert shard.cursor == after(6)
+
+
+def test_a_schema_change_can_be_the_first_of_the_next_binlog_file() -> None:
+    shard = reader(after(5))
+    feed(shard, [numbered_insert(1, 6, ONE)])
+    truncate = wire.VEvent(type=wire.DDL, statement="truncate table orders")
+    feed(shard, [numbered(1, 7, vgtid(gtid(7)), truncate)])
+    assert (shard.at_next_file, shard.cursor, shard.rows_removed) == (True, after(6), [])
+
+
+def test_the_rows_of_a_block_from_the_next_binlog_file_are_left_as_well() -> None:
+    shard = reader(after(5))
+    feed(shard, [numbered_insert(40, 6, ONE)])
+    changes = (inserted(row(key, "x" * 100, None)) for key in range(50))
+    many = numbered(1, 7, begin(), fields(), *changes, vgtid(gtid(7)), commit())
+    block = block_of(many, many.SerializeToString())
+    assert block is not None
+    assert shard.feed(many, block) == []
+    assert (shard.at_next_file, shard.cursor) == (True, after(6))
+
+
+def test_a_transaction_that_vtgate_begins_anew_is_of_the_same_binlog_file() -> None:
+    shard = reader(after(5))
+    feed(shard, [numbered(40, 6, begin(), fields(), inserted(ONE)), numbered_insert(40, 6, ONE)])
+    assert (shard.at_next_file, shard.cursor) == (False, after(6))
+
+
+def test_a_stop_position_at_the_end_of_a_binlog_file_is_reached() -> None:
+    shard = reader(after(5), stop=6)
+    both = response(*numbered_insert(40, 6, ONE).events, *numbered_insert(1, 7, TWO).events)
+    assert keys(feed(shard, [both])) == [1]
+    assert shard.done
 
 
 # Any script, cut anywhere.

@@ -35,6 +35,7 @@ from unit_tests.events import (
     inserted,
     journal,
     last_key,
+    numbered,
     response,
     row,
     rows,
@@ -59,6 +60,8 @@ from unit_tests.fakes import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 ONE, TWO, THREE = row(1, "one", "x"), row(2, "two", None), row(3, "three", "z")
 RESYNC = replace(CONFIG, invalid_position_policy=InvalidPositionPolicy.RESYNC)
@@ -189,6 +192,36 @@ def test_the_same_transaction_again_and_again_is_no_progress() -> None:
     outcome = Reading(vtgate, state=saved(at(5))).run()
     assert "without progress" in str(failure(outcome))
     assert outcome.positions == {SHARD: gtid(5)}
+
+
+# From one binlog file into the next.
+
+
+def in_file(number: int, last: int, *images: wire.Row) -> wire.VStreamResponse:
+    return numbered(number, last, begin(), fields(), inserted(*images), vgtid(gtid(last)), commit())
+
+
+def test_the_next_binlog_file_is_read_over_a_new_stream_which_is_no_retry() -> None:
+    scripts: list[Script] = [
+        [in_file(40, 6, ONE), in_file(1, 7, row(99, "of another table", None))],
+        [in_file(1, 7, TWO), in_file(1, 8)],
+        [in_file(1, 8), in_file(2, 10, THREE)],
+    ]
+    vtgate = FakeVtgate({SHARD: scripts})
+    outcome = Reading(vtgate, state=saved(at(5)), config=replace(CONFIG, max_retries=0)).run()
+    assert (outcome.ids, outcome.error, outcome.positions) == ([1, 2, 3], None, {SHARD: gtid(10)})
+    assert [cursor.position for cursor in vtgate.opened] == [gtid(5), gtid(6), gtid(7)]
+
+
+def test_a_copy_that_is_resumed_goes_on_after_its_last_key_in_the_next_binlog_file() -> None:
+    copying = replace(at(5), last_pk=last_key(ONE).SerializeToString(deterministic=True))
+    in_copy = vgtid(gtid(6), last_key(ONE))
+    changed = numbered(40, 6, begin(), fields(), inserted(ONE), in_copy, commit())
+    rest = [*small_copy()[:2], response(copied(TWO), vgtid(gtid(10), last_key(TWO)), commit())]
+    vtgate = FakeVtgate({SHARD: [[changed, in_file(1, 7)], [*rest, *small_copy()[2:]]]})
+    outcome = Reading(vtgate, state=saved(copying)).run()
+    assert (outcome.ids, outcome.error) == ([1, 2], None)
+    assert vtgate.opened[1] == replace(copying, position=gtid(6))
 
 
 # Stalls.

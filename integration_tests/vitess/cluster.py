@@ -278,8 +278,11 @@ class VitessCluster:
         All shards of all keyspaces share them.
         """
         self.execute_on_mysqld("flush binary logs")
-        newest = self.execute_on_mysqld("show binary logs")[-1][0]
-        self.execute_on_mysqld(f"purge binary logs to '{newest}'")
+        self.execute_on_mysqld(f"purge binary logs to '{self.binlogs()[-1]}'")
+
+    def binlogs(self) -> list[str]:
+        """The names of the binary log files, oldest first."""
+        return [str(row[0]) for row in self.execute_on_mysqld("show binary logs")]
 
     def start_vtgate(self) -> None:
         """Starts vtgate and the tablets, and waits until every shard is served."""

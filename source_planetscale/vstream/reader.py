@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from source_planetscale.columns import columns_of
 from source_planetscale.shape import hazard, shape_of
+from source_planetscale.vstream.binlog_file import BinlogFile
 from source_planetscale.vstream.lastpk import cells, copy_can_resume, mismatch
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.rows import Rows
@@ -99,6 +100,9 @@ class ShardReader:
         cursor: Where to go on; never ahead of the rows that `feed` has returned.
         done: Everything up to the stop position has been returned.
         journal: The reshard that ended this shard, or None.
+        at_next_file: The rest stands in the next binlog file. It has to be read over a new stream: a tablet
+            knows tables by numbers that MySQL gives anew when it restarts, and takes one for another where a
+            stream goes on from one file into the next (`vstreamer.go`, vitessio/vitess issue 9976).
         rows_removed: Statements such as TRUNCATE that removed rows without row events, oldest first.
         progress: Grows with every response that brings the reading forward; heartbeats do not, nor does
             what vtgate sends again and again while it retries by itself.
@@ -127,6 +131,7 @@ class ShardReader:
         if cursor.position and cursor.shape is None:
             self.cursor = replace(cursor, shape=shape_of(table.columns))
         self.journal: wire.Journal | None = None
+        self.at_next_file = False
         self.rows_removed: list[str] = []
         self.progress = 0
         self._table = table
@@ -140,6 +145,7 @@ class ShardReader:
         self._vgtid: wire.ShardGtid | None = None
         self._copied_to = ""
         self._begins = 0
+        self._file = BinlogFile()
 
     @property
     def done(self) -> bool:
@@ -168,7 +174,8 @@ class ShardReader:
             block: Its rows, if `block_of` gives them: the same result, sooner.
 
         Returns:
-            The changes in it, in order. `cursor`, `done` and `journal` are brought up to date.
+            The changes in it, in order. `cursor`, `done`, `journal` and `at_next_file` are brought up to
+            date.
 
         Raises:
             ProtocolError: The response makes no sense; the cursor has not moved.
@@ -190,21 +197,31 @@ class ShardReader:
         self._advance(taken)
         return [run for run in taken.runs if run.rows]
 
+    @property
+    def _ended(self) -> bool:
+        # What follows a journal belongs to the new shards.
+        return self.at_next_file or self.journal is not None
+
     def _take(self, events: Iterable[wire.VEvent], taken: _Taken) -> None:
+        if self._ended:
+            return
         for event in events:
-            if self.journal is not None:
-                # What follows belongs to the new shards.
-                return
             kind = event.type
             if kind == _ROW:
                 self._take_row(event, taken)
             elif kind == wire.BEGIN:
+                if not self._file.holds(event):
+                    self.at_next_file = True
+                    return
                 self._begins += 1
             elif kind == wire.VGTID:
                 self._take_vgtid(event.vgtid)
                 if self._track_changes:
                     taken.place(self._position)
             elif kind in _TRANSACTION_ENDS:
+                if not self._file.holds(event):
+                    self.at_next_file = True
+                    return
                 taken.safe = self._vgtid
                 if kind == wire.DDL:
                     self._take_ddl(event.statement)
@@ -215,6 +232,7 @@ class ShardReader:
                 taken.copy_completed = True
             elif kind == wire.JOURNAL and event.journal.migration_type == wire.SHARDS:
                 self.journal = event.journal
+                return
             elif kind in _STATEMENTS:
                 self._refuse_statement(event)
 
@@ -225,7 +243,7 @@ class ShardReader:
         rows = block.rows(len(self._fields.columns))
         if rows is None:
             return False
-        if self.journal is None:
+        if not self._ended:
             self._new_run(taken, block.timestamp, deleted=False).rows = rows
             taken.run = None
         return True

@@ -551,6 +551,8 @@ class VEvent(_message.Message):
     SHARD_FIELD_NUMBER: _builtins.int
     THROTTLED_FIELD_NUMBER: _builtins.int
     THROTTLED_REASON_FIELD_NUMBER: _builtins.int
+    SEQUENCE_NUMBER_FIELD_NUMBER: _builtins.int
+    EVENT_GTID_FIELD_NUMBER: _builtins.int
     type: Global___VEventType.ValueType
     timestamp: _builtins.int
     """Seconds since the epoch, from the binlog; 0 in the copy phase."""
@@ -563,6 +565,10 @@ class VEvent(_message.Message):
     shard: _builtins.str
     throttled: _builtins.bool
     throttled_reason: _builtins.str
+    sequence_number: _builtins.int
+    """Counts the transactions of one binlog file from 1 on; 0 before Vitess 23."""
+    event_gtid: _builtins.str
+    """The GTID of the event's own transaction, without a flavor; empty before Vitess 23."""
     @_builtins.property
     def row_event(self) -> Global___RowEvent: ...
     @_builtins.property
@@ -588,10 +594,12 @@ class VEvent(_message.Message):
         shard: _builtins.str = ...,
         throttled: _builtins.bool = ...,
         throttled_reason: _builtins.str = ...,
+        sequence_number: _builtins.int = ...,
+        event_gtid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["field_event", b"field_event", "journal", b"journal", "row_event", b"row_event", "vgtid", b"vgtid"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_time", b"current_time", "dml", b"dml", "field_event", b"field_event", "gtid", b"gtid", "journal", b"journal", "keyspace", b"keyspace", "row_event", b"row_event", "shard", b"shard", "statement", b"statement", "throttled", b"throttled", "throttled_reason", b"throttled_reason", "timestamp", b"timestamp", "type", b"type", "vgtid", b"vgtid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_time", b"current_time", "dml", b"dml", "event_gtid", b"event_gtid", "field_event", b"field_event", "gtid", b"gtid", "journal", b"journal", "keyspace", b"keyspace", "row_event", b"row_event", "sequence_number", b"sequence_number", "shard", b"shard", "statement", b"statement", "throttled", b"throttled", "throttled_reason", b"throttled_reason", "timestamp", b"timestamp", "type", b"type", "vgtid", b"vgtid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
