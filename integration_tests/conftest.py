@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from _pytest.capture import CaptureManager
 
+    from integration_tests.contract_server import Server
+
 # Set to 1 where a machine without Vitess is a failure.
 REQUIRE_VITESS = "REQUIRE_VITESS"
 
@@ -66,4 +68,14 @@ def database(request: pytest.FixtureRequest) -> Iterator[LocalDatabase | VitessC
         yield request.getfixturevalue("vitess")
         return
     with LocalDatabase() as embedded:
+        yield embedded
+
+
+@pytest.fixture(scope="module", params=["local", pytest.param("vitess", marks=pytest.mark.vitess)])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The two sides of the contract: the embedded database, which lets everyone in, and a real Vitess."""
+    if request.param == "vitess":
+        yield request.getfixturevalue("vitess")
+        return
+    with LocalDatabase(users={}) as embedded:
         yield embedded
