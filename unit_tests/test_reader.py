@@ -93,7 +93,7 @@ def test_the_copy_ends_at_the_mark_without_a_shard() -> None:
 def test_a_copy_from_before_the_stop_position_goes_on_to_catch_up() -> None:
     shard = reader(stop=12)
     feed(shard, small_copy(ONE, last=10))
-    assert (shard.copying, shard.done) == (False, False)
+    assert (shard.cursor.copying, shard.done) == (False, False)
     assert feed(shard, [transaction(11)]) == []
     assert not shard.done
     assert keys(feed(shard, [transaction(12, fields(), inserted(TWO))])) == [2]
@@ -104,7 +104,7 @@ def test_a_connection_that_is_lost_before_the_first_key_leaves_the_copy_unbegun(
     shard = reader()
     feed(shard, small_copy(ONE)[:2])
     shard = reader(shard.cursor)
-    assert (shard.cursor, shard.copying, shard.done) == (
+    assert (shard.cursor, shard.cursor.copying, shard.done) == (
         replace(START, shape=shard.cursor.shape),
         True,
         False,

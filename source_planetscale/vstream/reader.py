@@ -153,11 +153,6 @@ class ShardReader:
         return not self._copying and Position.parse(self.cursor.position).contains(self._stop)
 
     @property
-    def copying(self) -> bool:
-        """Whether the copy of this shard has still to be finished."""
-        return self._copying
-
-    @property
     def awaits_copy(self) -> bool:
         """Whether only the copy can bring the reading forward.
 
