@@ -20,6 +20,7 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
 from airbyte_cdk.sources.utils.schema_helpers import InternalConfig
 from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_planetscale.config import Config, TabletType
 from source_planetscale.database import BinlogStatus
@@ -31,6 +32,7 @@ from source_planetscale.sync import Sync
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.events import KEYSPACE, SHARD, TABLE, UUID, gtid, heartbeat, response
+from unit_tests.reading import after, saved
 
 if TYPE_CHECKING:
     from source_planetscale.database import Database
@@ -266,6 +268,18 @@ class Reading:
         except Exception as error:
             outcome.error = error
         return outcome
+
+
+def catch_up(*scripts: Script, **more: Any) -> Outcome:
+    """Reads one shard from a position, a script per stream."""
+    return Reading(FakeVtgate({SHARD: list(scripts)}), state=saved(after(5)), **more).run()
+
+
+def failure(outcome: Outcome) -> AirbyteTracedException:
+    """The error that ended a read of the table."""
+    assert isinstance(outcome.error, AirbyteTracedException)
+    assert "table orders" in str(outcome.error).lower()
+    return outcome.error
 
 
 def stand_in(vtgate: FakeVtgate, database: FakeDatabase, replace: Callable[[str, object], object]) -> None:

@@ -1,11 +1,11 @@
-"""What the tests of the reader share: cursors, readers, and a view of runs."""
+"""What tests of reads share: cursors, their state, readers, and a view of runs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from source_planetscale.shape import shape_of
-from source_planetscale.state import Cursor
+from source_planetscale.state import Cursor, StreamState
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.reader import ShardReader
 from unit_tests.events import KEYSPACE, SHARD, TABLE, cut, gtid, last_key, row
@@ -25,10 +25,15 @@ def position(last: int) -> Position:
     return Position.parse(gtid(last))
 
 
-def after(last: int, key: wire.Row | None = None, *, table: Table = TABLE) -> Cursor:
+def after(last: int, key: wire.Row | None = None, *, table: Table = TABLE, shard: str = SHARD) -> Cursor:
     """A cursor of the copy's middle if there is a key, otherwise of catch-up."""
     last_pk = None if key is None else last_key(key, table).SerializeToString(deterministic=True)
-    return Cursor(KEYSPACE, SHARD, gtid(last), last_pk, shape_of(table.columns))
+    return Cursor(KEYSPACE, shard, gtid(last), last_pk, shape_of(table.columns))
+
+
+def saved(*cursors: Cursor, **more: Any) -> dict[str, Any]:
+    """The state that holds these cursors."""
+    return StreamState({cursor.shard: cursor for cursor in cursors}, **more).to_json()
 
 
 def reader(

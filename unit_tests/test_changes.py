@@ -12,11 +12,8 @@ import pytest
 from source_planetscale.batches import BatchMaker, added_properties
 from source_planetscale.database import BinlogStatus
 from source_planetscale.sequence import ChangeSequence
-from source_planetscale.shape import shape_of
-from source_planetscale.state import Cursor, StreamState
 from unit_tests.events import (
     KEYLESS,
-    KEYSPACE,
     NOON,
     SHARD,
     TABLE,
@@ -30,21 +27,18 @@ from unit_tests.events import (
     transaction,
 )
 from unit_tests.fakes import CONFIG, FakeDatabase, FakeVtgate, Reading
-from unit_tests.reading import ONE, THREE, TWO, after, feed, reader
+from unit_tests.reading import ONE, THREE, TWO, after, feed, reader, saved
 
 if TYPE_CHECKING:
     from source_planetscale.config import Config
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 
+pytestmark = pytest.mark.usefixtures("_in_no_time")
+
 CHANGES = replace(CONFIG, include_cdc_columns=True)
 METADATA = replace(CONFIG, include_metadata=True)
 NOON_TEXT = "2023-11-14T22:13:20.000000Z"
 ADDED = ("_ab_cdc_updated_at", "_ab_cdc_deleted_at", "_ab_cdc_cursor")
-
-
-@pytest.fixture(autouse=True)
-def _in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("source_planetscale.shard_read.backoff_seconds", lambda _attempt: 0.0)
 
 
 def data_of(config: Config, *events: wire.VEvent) -> list[dict[str, Any]]:
@@ -120,7 +114,7 @@ def test_a_sync_after_one_that_was_killed_and_a_clock_that_stepped_back_goes_on_
 def test_a_state_follows_the_records_where_the_reserve_runs_low(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ChangeSequence, "runs_low", lambda _self, _reserved: True)
     script = [transaction(last, fields(), rows(change(None, row(last, "x", "y")))) for last in (6, 10)]
-    state = StreamState({SHARD: at(5)}).to_json()
+    state = saved(after(5))
     outcome = Reading(FakeVtgate({SHARD: [script]}), config=CHANGES, state=state).run()
     kinds = [message.type.value for message in outcome.messages]
     # The last is that of the stream's end.
@@ -133,17 +127,13 @@ def test_a_table_without_a_key_says_what_deduplication_cannot_do(caplog: pytest.
     assert "Table orders has no primary key" in caplog.text
 
 
-def at(last: int) -> Cursor:
-    return Cursor(KEYSPACE, SHARD, gtid(last), None, shape_of(TABLE.columns))
-
-
 # Reduced row images.
 
 
 @pytest.mark.parametrize("track_changes", [False, True])
 def test_a_delete_with_a_null_that_may_be_a_missing_column_is_no_record(track_changes: bool) -> None:
     config = CHANGES if track_changes else CONFIG
-    state = StreamState({SHARD: at(5)}).to_json()
+    state = saved(after(5))
     reduced = FakeDatabase(BinlogStatus(f"{UUID}:1-1000", "", full_images=False))
     script = [transaction(10, fields(), rows(change(TWO), at=NOON))]
     outcome = Reading(FakeVtgate({SHARD: [script]}), config=config, state=state, database=reduced).run()

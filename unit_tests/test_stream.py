@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 from source_planetscale.config import InvalidPositionPolicy
 from source_planetscale.records import RecordBatch
-from source_planetscale.shape import shape_of
 from source_planetscale.state import Cursor, StreamState
 from source_planetscale.stream import TableStream
 from unit_tests.events import (
@@ -45,27 +44,19 @@ from unit_tests.fakes import (
     Scripts,
     broken,
     configured,
-    reader_threads,
 )
 from unit_tests.model import LOGS, Log, Server
+from unit_tests.reading import ONE, TWO, after, saved
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from random import Random
 
     from source_planetscale.table import Table
 
-ONE, TWO = row(1, "one", "x"), row(2, "two", None)
+pytestmark = pytest.mark.usefixtures("_in_no_time")
+
 CDC = replace(CONFIG, include_cdc_columns=True)
 FULL = SyncMode.full_refresh
-
-
-@pytest.fixture(autouse=True)
-def _in_no_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("source_planetscale.shard_read.backoff_seconds", lambda _attempt: 0.0)
-    monkeypatch.setattr("source_planetscale.table_read._POLL_SECONDS", 0.01)
-    yield
-    assert reader_threads() == []
 
 
 @pytest.fixture
@@ -73,35 +64,27 @@ def _checkpoint_after_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("source_planetscale.checkpoint.ROWS_BETWEEN_CHECKPOINTS", 1)
 
 
-def at(last: int, shard: str = SHARD) -> Cursor:
-    return Cursor(KEYSPACE, shard, gtid(last), shape=shape_of(TABLE.columns))
-
-
-def saved(*cursors: Cursor, **more: Any) -> dict[str, Any]:
-    return StreamState({cursor.shard: cursor for cursor in cursors}, **more).to_json()
-
-
 # States.
 
 
 def test_the_state_names_every_shard_from_the_first_one_on() -> None:
     vtgate = FakeVtgate({"-80": [[]], "80-": [[]]}, current=gtid(5))
-    outcome = Reading(vtgate, shards=("-80", "80-"), state=saved(at(5), at(5, "80-"))).run()
+    outcome = Reading(vtgate, shards=("-80", "80-"), state=saved(after(5), after(5, shard="80-"))).run()
     assert [set(state["shards"]) for state in outcome.states] == [{"-80", "80-"}] * 2
 
 
 def test_a_shard_that_is_missing_from_the_state_is_copied() -> None:
     vtgate = FakeVtgate({"-80": [small_copy(ONE)]})
-    outcome = Reading(vtgate, shards=("-80", "80-"), state=saved(at(10, "80-"))).run()
+    outcome = Reading(vtgate, shards=("-80", "80-"), state=saved(after(10, shard="80-"))).run()
     assert (outcome.ids, outcome.positions) == ([1], {"-80": gtid(10), "80-": gtid(10)})
 
 
 def test_a_shard_that_is_not_read_keeps_its_cursor() -> None:
-    state = StreamState.parse(saved(at(5, "80-")), keyspace=KEYSPACE, stream="orders")
+    state = StreamState.parse(saved(after(5, shard="80-")), keyspace=KEYSPACE, stream="orders")
     stream = TableStream(TABLE, CONFIG, shards=["-80"], known_shards=["-80", "80-"])
     stream.state = state.to_json()
     first = stream._first_state(SyncMode.incremental)
-    assert first.cursors == {"80-": at(5, "80-"), "-80": Cursor(KEYSPACE, "-80")}
+    assert first.cursors == {"80-": after(5, shard="80-"), "-80": Cursor(KEYSPACE, "-80")}
 
 
 def test_a_table_without_rows_has_a_state_too() -> None:
@@ -110,19 +93,19 @@ def test_a_table_without_rows_has_a_state_too() -> None:
 
 
 def test_a_sync_without_anything_new_gives_its_state_back() -> None:
-    state = saved(at(10))
+    state = saved(after(10))
     assert Reading(FakeVtgate({}), state=state).run().states == [state]
 
 
 def test_the_state_of_the_go_connector_is_gone_on_from() -> None:
-    state = {"shards": {SHARD: {"cursor": at(5).encode()}}}
+    state = {"shards": {SHARD: {"cursor": after(5).encode()}}}
     vtgate = FakeVtgate({SHARD: [[transaction(10, fields(), inserted(ONE))]]})
     outcome = Reading(vtgate, state=state).run()
     assert (outcome.ids, vtgate.opened[0].position) == ([1], gtid(5))
 
 
 def test_shards_that_are_gone_are_an_error() -> None:
-    outcome = Reading(FakeVtgate({}), state=saved(at(5, "-"))).run()
+    outcome = Reading(FakeVtgate({}), state=saved(after(5, shard="-"))).run()
     assert isinstance(outcome.error, AirbyteTracedException)
     assert "shard(s) -," in str(outcome.error)
     assert outcome.messages == []
@@ -130,7 +113,9 @@ def test_shards_that_are_gone_are_an_error() -> None:
 
 def test_shards_that_are_gone_are_copied_anew_where_that_is_configured() -> None:
     resync = replace(CONFIG, invalid_position_policy=InvalidPositionPolicy.RESYNC)
-    outcome = Reading(FakeVtgate({SHARD: [small_copy(ONE)]}), state=saved(at(5, "-")), config=resync).run()
+    outcome = Reading(
+        FakeVtgate({SHARD: [small_copy(ONE)]}), state=saved(after(5, shard="-")), config=resync
+    ).run()
     assert (outcome.ids, outcome.positions) == ([1], {SHARD: gtid(10)})
 
 
@@ -143,11 +128,11 @@ def test_starting_positions_spare_the_copy() -> None:
 
 def test_a_saved_position_comes_before_a_starting_one() -> None:
     config = replace(CONFIG, starting_gtids={KEYSPACE: {SHARD: gtid(5)}})
-    assert Reading(FakeVtgate({}), config=config, state=saved(at(10))).run().error is None
+    assert Reading(FakeVtgate({}), config=config, state=saved(after(10))).run().error is None
 
 
 def test_a_full_refresh_copies_whatever_was_saved() -> None:
-    outcome = Reading(FakeVtgate({SHARD: [small_copy(ONE)]}), state=saved(at(10)), mode=FULL).run()
+    outcome = Reading(FakeVtgate({SHARD: [small_copy(ONE)]}), state=saved(after(10)), mode=FULL).run()
     assert outcome.ids == [1]
     assert "full_refresh" not in outcome.states[-1]
 
@@ -176,7 +161,9 @@ def test_a_column_that_is_gone_is_an_error_of_this_stream() -> None:
 
 def test_change_cursors_grow_from_sync_to_sync() -> None:
     first = Reading(
-        FakeVtgate({SHARD: [[transaction(10, fields(), inserted(ONE, TWO))]]}), state=saved(at(5)), config=CDC
+        FakeVtgate({SHARD: [[transaction(10, fields(), inserted(ONE, TWO))]]}),
+        state=saved(after(5)),
+        config=CDC,
     ).run()
     second = Reading(
         FakeVtgate({SHARD: [[transaction(20, fields(), rows(change(ONE)))]]}, current=gtid(20)),
@@ -190,7 +177,7 @@ def test_change_cursors_grow_from_sync_to_sync() -> None:
 
 def test_numbers_are_reserved_before_the_first_record() -> None:
     outcome = Reading(
-        FakeVtgate({SHARD: [[transaction(10, fields(), inserted(ONE))]]}), state=saved(at(5)), config=CDC
+        FakeVtgate({SHARD: [[transaction(10, fields(), inserted(ONE))]]}), state=saved(after(5)), config=CDC
     ).run()
     assert outcome.messages[0].type is Type.STATE
     assert outcome.states[0]["cdc_cursor"] > outcome.records[0]["_ab_cdc_cursor"]
@@ -198,7 +185,7 @@ def test_numbers_are_reserved_before_the_first_record() -> None:
 
 def test_a_sync_that_ended_well_keeps_no_reserve() -> None:
     outcome = Reading(
-        FakeVtgate({SHARD: [[transaction(10, fields(), inserted(ONE))]]}), state=saved(at(5)), config=CDC
+        FakeVtgate({SHARD: [[transaction(10, fields(), inserted(ONE))]]}), state=saved(after(5)), config=CDC
     ).run()
     assert outcome.states[-1]["cdc_cursor"] == outcome.records[-1]["_ab_cdc_cursor"]
 

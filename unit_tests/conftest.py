@@ -1,0 +1,22 @@
+"""Fixtures that several modules of tests share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from unit_tests.fakes import reader_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def _in_no_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Reads that wait for nothing and leave no thread behind."""
+    monkeypatch.setattr("source_planetscale.shard_read.backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr("source_planetscale.positions.backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr("source_planetscale.table_read._POLL_SECONDS", 0.01)
+    yield
+    assert reader_threads() == []
