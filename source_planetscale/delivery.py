@@ -10,12 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from source_planetscale.records import RecordBatch
     from source_planetscale.state import Cursor
-    from source_planetscale.vstream.reader import RowRun
-
 
 # Many small transactions cost little more than a few large ones, and a checkpoint is never far.
 _JOINED_BYTES = 256 << 10
-_GATHERING_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,35 +34,6 @@ class Delivery:
     size: int = 0
     ended: bool = False
     error: Exception | None = None
-
-
-class Gathered:
-    """Rows of small responses that are formatted together; used by one thread.
-
-    Attributes:
-        size: Bytes of the responses.
-    """
-
-    def __init__(self) -> None:
-        """Starts with nothing."""
-        self.size = 0
-        self._runs: list[RowRun] = []
-        self._taken_at = 0.0
-
-    def add(self, runs: list[RowRun], size: int) -> None:
-        """Puts the rows of a response behind the others."""
-        self._runs += runs
-        self.size += size
-
-    def due(self, now: float) -> bool:
-        """Whether there is enough, or enough time has passed since the last were taken."""
-        return self.size >= _JOINED_BYTES or now - self._taken_at >= _GATHERING_SECONDS
-
-    def take(self, now: float) -> list[RowRun]:
-        """Gives the rows, and starts anew."""
-        runs = self._runs
-        self.size, self._runs, self._taken_at = 0, [], now
-        return runs
 
 
 def _joined(deliveries: list[Delivery]) -> Delivery:

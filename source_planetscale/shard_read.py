@@ -13,12 +13,13 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_planetscale import advice
 from source_planetscale.config import InvalidPositionPolicy, TabletType
-from source_planetscale.delivery import Delivery, Gathered
+from source_planetscale.delivery import Delivery
 from source_planetscale.errors import config_error, system_error, transient_error
 from source_planetscale.positions import backoff_seconds
 from source_planetscale.resume import Verdict, judge
 from source_planetscale.shape import shape_of
 from source_planetscale.stall import StallClock
+from source_planetscale.vstream.bundle import Bundle
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.reader import IncompleteRow, ProtocolError, ShapeHazard, ShardReader
@@ -26,6 +27,8 @@ from source_planetscale.vstream.rows import block_of
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from source_planetscale.batches import BatchMaker
     from source_planetscale.delivery import DeliveryQueue
     from source_planetscale.resume import ServedPositions
@@ -198,18 +201,17 @@ class ShardRead:
         call = self._call = self._sync.client.open(self._table.name, reader.cursor)
         self._stalled = False
         self._stall.start()
-        gathered = Gathered()
         try:
             if self._closing.is_set():
                 # `close` came before there was a call to cancel.
                 return
-            for raw in call:
-                news = self._take(reader, raw, gathered)
+            for raw in _bundled(call, Bundle(reader.goal)):
+                delivery = self._take(reader, raw)
                 # While it waits for the queue, a thread holds nothing but its finished text.
                 del raw
-                # A response without news tells that no more is to be had at the moment.
-                if not news or gathered.due(time.monotonic()):
-                    self._deliver(gathered, reader.cursor)
+                if delivery is not None:
+                    self._deliver(delivery)
+                    del delivery
                 if reader.journal is not None:
                     keyspace, table = self._table.keyspace, self._table.name
                     raise config_error(advice.about_reshard(reader.journal, keyspace, self.shard, table))
@@ -218,30 +220,23 @@ class ShardRead:
         finally:
             call.cancel()
             self._stall.stop()
-            self._deliver(gathered, reader.cursor)
 
-    def _take(self, reader: ShardReader, raw: bytes, gathered: Gathered) -> bool:
+    def _take(self, reader: ShardReader, raw: bytes) -> Delivery | None:
         progress, cursor = reader.progress, reader.cursor
         response = wire.VStreamResponse.FromString(raw)
-        runs = reader.feed(response, block_of(response, raw))
+        runs = reader.feed(response, block_of(response, raw, one_by_one=reader.track_changes))
         if reader.progress != progress:
             self._stall.start()
         while reader.rows_removed:
             self._sync.logger.warning(advice.about_removed_rows(reader.rows_removed.pop(0), self._where))
         if not runs and reader.cursor is cursor:
-            return False
-        gathered.add(runs, len(raw))
-        return True
+            return None
+        return Delivery(self.shard, reader.cursor, self._batches.batch(runs), len(raw))
 
-    def _deliver(self, gathered: Gathered, cursor: Cursor) -> None:
-        if not gathered.size:
-            return
-        size = gathered.size
-        batch = self._batches.batch(gathered.take(time.monotonic()))
-        delivery = Delivery(self.shard, cursor, batch, size)
+    def _deliver(self, delivery: Delivery) -> None:
         with self._stall.held():
             self._queue.put(delivery)
-        self._cursor = cursor
+        self._cursor = delivery.cursor
 
     def _restart_copy(self, reason: str) -> None:
         self._sync.logger.warning(
@@ -292,6 +287,23 @@ class ShardRead:
         else:
             what = "catching up from the saved position"
         self._sync.logger.info(f"Reading {self._where}: {what}.")
+
+
+def _bundled(call: VStreamCall, bundle: Bundle) -> Iterator[bytes]:
+    """Gives the responses of a stream, those in quick succession as one; raises what the stream does."""
+    broken: VStreamError | None = None
+    try:
+        for raw in call:
+            bundle.add(raw)
+            del raw
+            if bundle.due(time.monotonic()):
+                yield bundle.take(time.monotonic())
+    except VStreamError as error:
+        broken = error
+    if bundle.size:
+        yield bundle.take(time.monotonic())
+    if broken is not None:
+        raise broken
 
 
 def _kind_and_place(failure: Exception) -> str:

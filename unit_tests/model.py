@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.events import (
+    NOON,
     SHARD,
     UUID,
     begin,
@@ -106,6 +107,8 @@ class Server:
                 else:
                     table[key] = value
             events += [vgtid(gtid(number + 1), lastpk), commit()]
+        for event in events:
+            event.timestamp = 0 if event.type == wire.VGTID else NOON
         return events
 
     def _copy(self, last: int) -> list[wire.VEvent]:

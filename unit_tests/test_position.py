@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_planetscale.vstream.position import Position, PositionError
+from source_planetscale.vstream.position import Goal, Position, PositionError
 
 A = "6ca9ebda-e590-11f1-936a-02fc00000001"
 B = "6ca9ebda-e590-11f1-936a-02fc00000002"
@@ -44,6 +44,7 @@ def test_a_position_contains_another_when_it_holds_all_of_its_transactions(
     larger: str, smaller: str, contained: bool
 ) -> None:
     assert position(larger).contains(position(smaller)) is contained
+    assert Goal(position(smaller)).reached_by(larger) is contained
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,9 @@ def test_a_text_that_is_no_position_is_refused(text: str) -> None:
 
 
 intervals = st.lists(st.tuples(st.integers(1, 60), st.integers(0, 10)), min_size=1, max_size=5)
+simple_sets = st.dictionaries(
+    st.sampled_from([A, B]), st.integers(0, 9).map(lambda length: [(1, length)]), max_size=2
+)
 gtid_sets = st.dictionaries(st.sampled_from([A, B]), intervals, max_size=2)
 
 
@@ -91,6 +95,14 @@ def test_contains_is_the_subset_relation_of_the_transactions(
     one: dict[str, list[tuple[int, int]]], two: dict[str, list[tuple[int, int]]]
 ) -> None:
     assert position(_text(one)).contains(position(_text(two))) == (_members(two) <= _members(one))
+
+
+@given(gtid_sets | simple_sets, gtid_sets | simple_sets)
+def test_a_goal_is_reached_by_the_positions_that_contain_it(
+    reaching: dict[str, list[tuple[int, int]]], goal: dict[str, list[tuple[int, int]]]
+) -> None:
+    reached = Goal(position(_text(goal))).reached_by(_text(reaching))
+    assert reached is (_members(goal) <= _members(reaching))
 
 
 @given(st.text())

@@ -88,7 +88,7 @@ def test_a_block_gives_what_its_rows_give(
 ) -> None:
     part = response(*front, *events, *back)
     one, other = reader(track_changes=track_changes), reader(track_changes=track_changes)
-    block = block_of(part, part.SerializeToString())
+    block = block_of(part, part.SerializeToString(), one_by_one=track_changes)
     by_rows = seen(one.feed(part), track_changes=track_changes)
     by_block = seen(other.feed(part, block), track_changes=track_changes)
     assert by_block == by_rows

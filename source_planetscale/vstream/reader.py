@@ -15,7 +15,7 @@ from source_planetscale.columns import columns_of
 from source_planetscale.shape import hazard, shape_of
 from source_planetscale.vstream.binlog_file import BinlogFile
 from source_planetscale.vstream.lastpk import cells, copy_can_resume, mismatch
-from source_planetscale.vstream.position import Position
+from source_planetscale.vstream.position import Goal
 from source_planetscale.vstream.rows import Rows
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from source_planetscale.state import Cursor
     from source_planetscale.table import Column, Table
+    from source_planetscale.vstream.position import Position
     from source_planetscale.vstream.rows import RowBlock
 
 
@@ -104,6 +105,9 @@ class ShardReader:
             knows tables by numbers that MySQL gives anew when it restarts, and takes one for another where a
             stream goes on from one file into the next (`vstreamer.go`, vitessio/vitess issue 9976).
         rows_removed: Statements such as TRUNCATE that removed rows without row events, oldest first.
+        goal: The stop position.
+        track_changes: Whether each transaction is returned as runs of its own, deleted rows among them;
+            otherwise runs are as long as possible and deletes are left out.
         progress: Grows with every response that brings the reading forward; heartbeats do not, nor does
             what vtgate sends again and again while it retries by itself.
     """
@@ -123,8 +127,7 @@ class ShardReader:
             table: The table as it is today.
             cursor: Where to start; its last primary key must fit the table (`lastpk.mismatch`).
             stop: The position that the shard had when the sync began.
-            track_changes: Return each transaction as runs of its own, deleted rows among them; otherwise
-                runs are as long as possible and deletes are left out.
+            track_changes: See above.
             full_images: False if the server is known to log reduced row images.
         """
         self.cursor = cursor
@@ -134,9 +137,9 @@ class ShardReader:
         self.at_next_file = False
         self.rows_removed: list[str] = []
         self.progress = 0
+        self.goal = Goal(stop)
+        self.track_changes = track_changes
         self._table = table
-        self._stop = stop
-        self._track_changes = track_changes
         self._full_images = full_images
         self._resumable = copy_can_resume(table)
         self._key_indexes: tuple[int, ...] = ()
@@ -150,7 +153,7 @@ class ShardReader:
     @property
     def done(self) -> bool:
         """Whether the copy is finished and the stop position is reached."""
-        return not self._copying and Position.parse(self.cursor.position).contains(self._stop)
+        return not self._copying and self.goal.reached_by(self.cursor.position)
 
     @property
     def awaits_copy(self) -> bool:
@@ -159,7 +162,7 @@ class ShardReader:
         Changes beyond the stop position go on for ever on a busy server, also while vtgate tries again and
         again to send a row that is too large.
         """
-        return self._copying and (not self._position or Position.parse(self._position).contains(self._stop))
+        return self._copying and (not self._position or self.goal.reached_by(self._position))
 
     def feed(self, response: wire.VStreamResponse, block: RowBlock | None = None) -> list[RowRun]:
         """Takes one response.
@@ -181,10 +184,11 @@ class ShardReader:
         if block is None:
             self._take(response.events, taken)
         else:
-            self._take(response.events[: block.start], taken)
-            if not self._take_block(block, taken):
-                self._take(response.events[block.start : block.stop], taken)
-            self._take(response.events[block.stop :], taken)
+            events = response.events
+            self._take(events[: block.start], taken)
+            if not self._take_block(block, [events[index] for index in block.begins], taken):
+                self._take(events[block.start : block.stop], taken)
+            self._take(events[block.stop :], taken)
         # A transaction that vtgate begins anew, as it does for ever with a row beyond its message limit,
         # sends its first rows again.
         if taken.runs and self._begins <= 1 and not self.awaits_copy:
@@ -211,7 +215,7 @@ class ShardReader:
                 self._begins += 1
             elif kind == wire.VGTID:
                 self._take_vgtid(event.vgtid)
-                if self._track_changes:
+                if self.track_changes:
                     taken.place(self._position)
             elif kind in _TRANSACTION_ENDS:
                 if not self._file.holds(event):
@@ -231,16 +235,18 @@ class ShardReader:
             elif kind in _STATEMENTS:
                 self._refuse_statement(event)
 
-    def _take_block(self, block: RowBlock, taken: _Taken) -> bool:
-        """Takes the rows of a block; False if they have to be taken one by one."""
-        if self._fields is None or (self._track_changes and block.has_before):
+    def _take_block(self, block: RowBlock, begun: list[wire.VEvent], taken: _Taken) -> bool:
+        """Takes a block, in which transactions begin; False if its rows have to be taken one by one."""
+        if self._fields is None or (self.track_changes and (block.has_before or begun)):
             return False
         rows = block.rows(len(self._fields.columns))
-        if rows is None:
+        file = replace(self._file)
+        if rows is None or not all(map(file.holds, begun)):
             return False
         if not self._ended:
             self._new_run(taken, block.timestamp, deleted=False).rows = rows
             taken.run = None
+            self._file = file
         return True
 
     def _take_row(self, event: wire.VEvent, taken: _Taken) -> None:
@@ -254,7 +260,7 @@ class ShardReader:
                 run = self._take_change(change, taken, run)
 
     def _splits(self, run: RowRun, timestamp: int) -> bool:
-        return self._track_changes or run.copied or timestamp == 0
+        return self.track_changes or run.copied or timestamp == 0
 
     def _new_run(self, taken: _Taken, timestamp: int, *, deleted: bool) -> RowRun:
         if self._fields is None:
@@ -271,7 +277,7 @@ class ShardReader:
         changed = bool(after.lengths)
         if not changed:
             self._refuse_ambiguous(before)
-        gone = self._track_changes and before.lengths and not (changed and self._same_key(before, after))
+        gone = self.track_changes and before.lengths and not (changed and self._same_key(before, after))
         if gone:
             run = run if run.deleted else self._new_run(taken, run.timestamp, deleted=True)
             run.rows.add(before)
@@ -308,7 +314,7 @@ class ShardReader:
             columns = self._fields.columns if self._fields else ()
             doubtful = nulls == others and not all(columns[index].nullable for index in others)
         else:
-            doubtful = nulls == others or self._track_changes
+            doubtful = nulls == others or self.track_changes
         if doubtful:
             raise IncompleteRow("binlog_row_image is not FULL")
 

@@ -16,6 +16,7 @@ from source_planetscale.vstream.wire import vstream_pb2 as wire
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_BETWEEN_ROWS = frozenset({wire.ROW, wire.BEGIN, wire.VGTID, wire.COMMIT})
 # Below these the second look at a response, some 10 us, costs more than it saves.
 _FEW_EVENTS = 8
 _FEW_BYTES_AN_EVENT = 1024
@@ -75,7 +76,8 @@ class RowBlock:
     Attributes:
         start: Where they begin among the response's events.
         stop: Where they end.
-        timestamp: When they were changed, in seconds since the epoch; 0 for copied rows.
+        begins: Where transactions begin between them.
+        timestamp: When the first of them were changed, in seconds since the epoch; 0 for copied rows.
         count: The number of changes.
         has_before: Whether any row existed before its change.
         lengths: The bytes of each value of the rows as they are after the changes; -1 for NULL.
@@ -84,6 +86,7 @@ class RowBlock:
 
     start: int
     stop: int
+    begins: list[int]
     timestamp: int
     count: int
     has_before: bool
@@ -97,16 +100,18 @@ class RowBlock:
         return Rows(width, self.lengths, self.values, self.count)
 
 
-def block_of(response: wire.VStreamResponse, raw: bytes) -> RowBlock | None:
+def block_of(response: wire.VStreamResponse, raw: bytes, *, one_by_one: bool = False) -> RowBlock | None:
     """Reads all rows of a response at once.
 
     Args:
         response: The response.
         raw: The same response, serialized.
+        one_by_one: Whether each change is wanted with its own transaction and kind.
 
     Returns:
         The rows; None if there are few, or if they cannot be told from each other by their number alone:
-        their events do not follow one another, have different times, or hold parts of rows.
+        something else than transactions comes between them, or they are parts of rows. None as well for
+        changes of several transactions or of former rows that are wanted one by one.
     """
     events = response.events
     if len(events) < _FEW_EVENTS and len(raw) < _FEW_BYTES_AN_EVENT * len(events):
@@ -116,12 +121,23 @@ def block_of(response: wire.VStreamResponse, raw: bytes) -> RowBlock | None:
     if wire.ROW not in kinds or len(kinds) != len(events):
         return None
     start = kinds.index(wire.ROW)
-    stop = start + kinds.count(wire.ROW)
-    timestamp = _common_timestamp(merged.timestamp[:], response, start, stop)
+    stop = len(kinds) - kinds[::-1].index(wire.ROW)
+    inside = kinds[start:stop]
+    contiguous = inside.count(wire.ROW) == len(inside)
+    timestamps = merged.timestamp[:]
+    timestamp = (
+        _common_timestamp(timestamps, response, start, stop)
+        if contiguous
+        else _first_timestamp(timestamps, kinds, events[start])
+    )
     change = merged.row_event.row_changes
+    has_before = change.HasField("before")
     if (
-        wire.ROW in kinds[stop:]
-        or timestamp is None
+        timestamp is None
+        or not _BETWEEN_ROWS.issuperset(inside)
+        # The position between rows may be passed over where another one follows them.
+        or not (contiguous or kinds[stop : stop + 2] == [wire.VGTID, wire.COMMIT])
+        or (one_by_one and (has_before or not contiguous))
         or change.HasField("data_columns")
         or change.HasField("json_partial_values")
     ):
@@ -129,9 +145,10 @@ def block_of(response: wire.VStreamResponse, raw: bytes) -> RowBlock | None:
     return RowBlock(
         start,
         stop,
+        [index for index, kind in enumerate(inside, start) if kind == wire.BEGIN],
         timestamp,
         len(wire.CountedResponse.FromString(raw).events.row_event.row_changes),
-        change.HasField("before"),
+        has_before,
         change.after.lengths[:],
         change.after.values[:],
     )
@@ -147,3 +164,11 @@ def _common_timestamp(
     if not inside:
         return 0
     return inside[0] if inside.count(inside[0]) == stop - start else None
+
+
+def _first_timestamp(timestamps: Sequence[int], kinds: Sequence[int], first: wire.VEvent) -> int | None:
+    """The time of the first row of several transactions, 0 for copied rows; None if there are both."""
+    # vtgate makes the VGTIDs, without a time.
+    if timestamps and len(timestamps) != len(kinds) - kinds.count(wire.VGTID):
+        return None
+    return first.timestamp
