@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -206,12 +207,13 @@ class ShardRead:
                 # `close` came before there was a call to cancel.
                 return
             for raw in _bundled(call, Bundle(reader.goal)):
-                delivery = self._take(reader, raw)
-                # While it waits for the queue, a thread holds nothing but its finished text.
-                del raw
-                if delivery is not None:
-                    self._deliver(delivery)
-                    del delivery
+                with self._turn():
+                    delivery = self._take(reader, raw)
+                    # While it waits for the queue, a thread holds nothing but its finished text.
+                    del raw
+                    if delivery is not None:
+                        self._deliver(delivery)
+                        del delivery
                 if reader.journal is not None:
                     keyspace, table = self._table.keyspace, self._table.name
                     raise config_error(advice.about_reshard(reader.journal, keyspace, self.shard, table))
@@ -220,6 +222,16 @@ class ShardRead:
         finally:
             call.cancel()
             self._stall.stop()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        # Another shard may wait for the reader of stdout, which is no stall of this one's server.
+        with self._stall.held():
+            self._sync.turn.acquire()
+        try:
+            yield
+        finally:
+            self._sync.turn.release()
 
     def _take(self, reader: ShardReader, raw: bytes) -> Delivery | None:
         progress, cursor = reader.progress, reader.cursor

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import logging
-    import threading
 
     from source_planetscale.config import Config
     from source_planetscale.database import Database
@@ -29,6 +29,8 @@ class Sync:
         logger: Where a person follows the sync.
         interrupted: Set when the process is told to stop.
         batched: Whether records leave in batches of finished lines or one by one.
+        turn: Held by the thread that makes records and hands them over. The interpreter runs one thread at a
+            time in any case; so only one of them holds its rows in all their forms.
     """
 
     config: Config
@@ -39,3 +41,4 @@ class Sync:
     logger: logging.Logger
     interrupted: threading.Event
     batched: bool
+    turn: threading.Lock = field(default_factory=threading.Lock)

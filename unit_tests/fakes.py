@@ -232,10 +232,10 @@ class Reading:
     database: FakeDatabase = field(default_factory=FakeDatabase)
     interrupted: threading.Event = field(default_factory=threading.Event)
 
-    def messages(self) -> Generator[AirbyteMessage, None, None]:
+    def sync(self) -> Sync:
         client, database = cast("VStreamClient", self.vtgate), cast("Database", self.database)
         positions = ShardPositions(self.config, client, database, self.interrupted)
-        sync = Sync(
+        return Sync(
             self.config,
             client,
             database,
@@ -245,7 +245,11 @@ class Reading:
             self.interrupted,
             self.batched,
         )
-        stream = TableStream(self.table, self.config, shards=self.shards, known_shards=self.shards, sync=sync)
+
+    def messages(self) -> Generator[AirbyteMessage, None, None]:
+        stream = TableStream(
+            self.table, self.config, shards=self.shards, known_shards=self.shards, sync=self.sync()
+        )
         stream.state = dict(self.state)
         read = stream.read(
             configured(self.table, self.mode),

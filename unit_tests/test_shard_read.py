@@ -13,7 +13,12 @@ import grpc
 import pytest
 from airbyte_cdk.models import FailureType
 
+from source_planetscale.batches import BatchMaker
+from source_planetscale.delivery import Delivery, DeliveryQueue
+from source_planetscale.sequence import ChangeSequence
 from source_planetscale.shape import shape_of
+from source_planetscale.shard_read import ShardRead
+from source_planetscale.stall import StallClock
 from source_planetscale.state import Cursor, StreamState
 from source_planetscale.table import Column
 from unit_tests.events import (
@@ -236,15 +241,51 @@ def test_a_long_wait_for_the_server_is_told_in_the_log(
     assert "throttle" in told[0]
 
 
+class Waiting:
+    """A shard's read that is held up before or in its queue."""
+
+    def __init__(self, queue: DeliveryQueue) -> None:
+        self._opened = threading.Event()
+        changes = [transaction(6, fields(), inserted(ONE)), transaction(10, inserted(TWO))]
+        self.sync = Reading(FakeVtgate({SHARD: [[self._opened.set, *changes]]})).sync()
+        self._now = 0.0
+        self._stall = StallClock(lambda: self._now)
+        batches = BatchMaker(TABLE, CONFIG, ChangeSequence(0, 0), ChangeSequence(0, 0))
+        self._queue = queue
+        self._read = ShardRead(self.sync, TABLE, after(5), batches, queue, self._stall)
+
+    def __enter__(self) -> Waiting:
+        self._read.start()
+        assert self._opened.wait(DEADLINE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._queue.close()
+        self._read.close()
+        self._read.join()
+
+    def is_no_stall(self) -> bool:
+        """Whether hours that pass from now on are soon not counted."""
+        self._now += 3600.0
+        deadline = time.monotonic() + DEADLINE
+        while self._stall.idle_seconds and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return not self._stall.idle_seconds
+
+
 def test_a_slow_reader_of_the_output_is_no_stall() -> None:
-    first_is_out = threading.Event()
+    full = DeliveryQueue(1)
+    full.put(Delivery(SHARD, after(5), size=1))
+    with Waiting(full) as waiting:
+        assert waiting.is_no_stall()
 
-    def wait() -> None:
-        assert first_is_out.wait(DEADLINE)
 
-    script: list[Item] = [transaction(6, fields(), inserted(ONE)), wait, transaction(10, inserted(TWO))]
-    reading = Reading(FakeVtgate({SHARD: [script]}), state=saved(after(5)))
-    assert reading.run(first_is_out.set).ids == [1, 2]
+def test_a_shard_that_waits_for_its_turn_behind_another_one_is_no_stall() -> None:
+    waiting = Waiting(DeliveryQueue(1))
+    waiting.sync.turn.acquire()
+    with waiting:
+        assert waiting.is_no_stall()
+        waiting.sync.turn.release()
 
 
 # Errors that stay.
