@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from source_planetscale.vstream.reader import IncompleteRow
+from source_planetscale.vstream.images import IncompleteRow
 
 if TYPE_CHECKING:
     from source_planetscale.config import Config

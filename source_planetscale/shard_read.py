@@ -22,8 +22,9 @@ from source_planetscale.shape import shape_of
 from source_planetscale.stall import StallClock
 from source_planetscale.vstream.bundle import Bundle
 from source_planetscale.vstream.errors import VStreamError
+from source_planetscale.vstream.images import IncompleteRow
 from source_planetscale.vstream.position import Position
-from source_planetscale.vstream.reader import IncompleteRow, ProtocolError, ShapeHazard, ShardReader
+from source_planetscale.vstream.reader import ProtocolError, ShapeHazard, ShardReader
 from source_planetscale.vstream.rows import block_of
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 

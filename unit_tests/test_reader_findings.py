@@ -8,7 +8,8 @@ import pytest
 
 from source_planetscale.shape import shape_of
 from source_planetscale.table import Column
-from source_planetscale.vstream.reader import IncompleteRow, ShapeHazard
+from source_planetscale.vstream.images import IncompleteRow
+from source_planetscale.vstream.reader import ShapeHazard
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.events import (
     TABLE,

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from source_planetscale.shape import shape_of
 from source_planetscale.state import Cursor
+from source_planetscale.vstream.images import IncompleteRow
 from source_planetscale.vstream.position import Position
-from source_planetscale.vstream.reader import IncompleteRow, ShardReader
+from source_planetscale.vstream.reader import ShardReader
 from source_planetscale.vstream.rows import Rows, block_of
 from unit_tests.events import (
     KEYSPACE,

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from source_planetscale.columns import columns_of
 from source_planetscale.shape import hazard, shape_of
 from source_planetscale.vstream.binlog_file import BinlogFile
-from source_planetscale.vstream.lastpk import cells, copy_can_resume, mismatch
+from source_planetscale.vstream.images import Images, IncompleteRow
+from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
 from source_planetscale.vstream.position import Goal
 from source_planetscale.vstream.rows import Rows
 from source_planetscale.vstream.wire import vstream_pb2 as wire
@@ -34,10 +35,6 @@ class ProtocolError(Exception):
 
 class ShapeHazard(Exception):  # noqa: N818 - a finding about the table, handled by a policy
     """Row events were decoded with another shape than they were written with; says how they differ."""
-
-
-class IncompleteRow(Exception):  # noqa: N818 - a finding about the server's settings
-    """A row image lacks values that a full image has; says which setting causes it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +139,7 @@ class ShardReader:
         self._table = table
         self._full_images = full_images
         self._resumable = copy_can_resume(table)
-        self._key_indexes: tuple[int, ...] = ()
+        self._images = Images()
         self._copying = cursor.copying
         self._fields: RowFields | None = None
         self._vgtid: wire.ShardGtid | None = None
@@ -272,51 +269,17 @@ class ShardReader:
         return taken.run
 
     def _take_change(self, change: wire.RowChange, taken: _Taken, run: RowRun) -> RowRun:
-        self._refuse_incomplete(change)
+        self._images.refuse_incomplete(change)
         before, after = change.before, change.after
         changed = bool(after.lengths)
-        if not changed:
-            self._refuse_ambiguous(before)
-        gone = self.track_changes and before.lengths and not (changed and self._same_key(before, after))
-        if gone:
+        existed = self.track_changes and bool(before.lengths)
+        if existed and not (changed and self._images.same_key(before, after)):
             run = run if run.deleted else self._new_run(taken, run.timestamp, deleted=True)
             run.rows.add(before)
         if changed:
             run = self._new_run(taken, run.timestamp, deleted=False) if run.deleted else run
             run.rows.add(after)
         return run
-
-    def _same_key(self, before: wire.Row, after: wire.Row) -> bool:
-        return self._key(before) == self._key(after)
-
-    def _key(self, row: wire.Row) -> list[bytes | None]:
-        values = cells(row)
-        return [values[index] for index in self._key_indexes]
-
-    def _refuse_incomplete(self, change: wire.RowChange) -> None:
-        if change.HasField("json_partial_values") and any(change.json_partial_values.cols):
-            raise IncompleteRow("binlog_row_value_options is PARTIAL_JSON")
-        if change.HasField("data_columns"):
-            bits = int.from_bytes(change.data_columns.cols, "little")
-            if bits != (1 << change.data_columns.count) - 1:
-                raise IncompleteRow("binlog_row_image is not FULL")
-
-    def _refuse_ambiguous(self, before: wire.Row) -> None:
-        # A reduced image whose logged columns all become NULL comes without its after-image and looks like
-        # a delete of a row that has nothing but its key; that of a delete does not say which of its columns
-        # are missing (seen on Vitess 24).
-        lengths = before.lengths
-        others = [index for index in range(len(lengths)) if index not in self._key_indexes]
-        nulls = [index for index in others if lengths[index] < 0]
-        if not nulls:
-            return
-        if self._full_images:
-            columns = self._fields.columns if self._fields else ()
-            doubtful = nulls == others and not all(columns[index].nullable for index in others)
-        else:
-            doubtful = nulls == others or self.track_changes
-        if doubtful:
-            raise IncompleteRow("binlog_row_image is not FULL")
 
     def _take_fields(self, event: wire.FieldEvent) -> None:
         columns = columns_of(event.fields, self._table.columns)
@@ -328,8 +291,9 @@ class ShardReader:
         if difference and hazard(shape, shape_of(self._table.columns)):
             raise ShapeHazard(difference)
         self._fields = RowFields(columns, event.enum_set_string_values)
-        names = [column.name for column in columns]
-        self._key_indexes = tuple(names.index(key) for key in self._table.primary_key if key in names)
+        self._images = Images(
+            columns, self._table.primary_key, full=self._full_images, deletes_count=self.track_changes
+        )
         if shape != self.cursor.shape:
             self.cursor = replace(self.cursor, shape=shape)
 
