@@ -249,6 +249,30 @@ def table_numbers(vitess: VitessCluster, binlog: str, table: str) -> dict[int, s
     return {int(found[1]): found[2] for found in maps if found}
 
 
+def test_a_stream_that_vitess_throttles_is_waited_for_and_no_success_before(
+    vitess: VitessCluster, table: str
+) -> None:
+    first = read_well(vitess.config("src"), table)
+    update(vitess, "'new' where id = 7")
+    app = ("--throttle-app=vstreamer", "--throttle-app-ratio=1", "--throttle-app-duration=1h")
+    vitess.vtctldclient("UpdateThrottlerConfig", "--enable", *app, "src")
+    try:
+        config = vitess.config("src", max_retries=0, timeout_seconds=10)
+        broken = read(config, table, state=first.state)
+        with Command(
+            ["read"], vitess.config("src"), configured(table, namespace="src"), first.state
+        ) as waits:
+            while "catching up" not in waits.next_message("LOG")["log"]["message"]:
+                pass
+            vitess.vtctldclient("UpdateThrottlerConfig", "--disable", "src")
+            done = waits.finish()
+    finally:
+        vitess.vtctldclient("UpdateThrottlerConfig", "--disable", "src")
+    assert (broken.statuses(table)[-1], ids(broken)) == ("INCOMPLETE", [])
+    assert "nothing came for 10 seconds" in broken.errors_of(table)[0]
+    assert (done.statuses(table)[-1], ids(done)) == ("COMPLETE", [7])
+
+
 def test_mysql_that_stays_away_ends_incomplete(vitess: VitessCluster, table: str) -> None:
     first = read_well(vitess.config("src"), table)
     update(vitess, "'new' where id = 7")
