@@ -39,7 +39,7 @@ class Fault:
         keyspace: Only streams of this keyspace, as `shard` and `table` narrow it further; empty means any.
         times: On how many streams it fires; 0 means on each.
         after_bytes: CUT: how many bytes of a stream's responses still arrive.
-        after_events: STALL, ERROR, LARGE_MESSAGE: how many events are sent before.
+        after_events: STALL, ERROR, LARGE_MESSAGE: how many events may be sent before, in whole responses.
         after_rows: RESHARD: how many rows are sent before.
         heartbeats: STALL: whether heartbeats go on.
         seconds: STALL: how long; 0 means until the client goes away.

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from integration_tests.local.certificates import Certificates
-    from integration_tests.local.shard_stream import Group
     from integration_tests.local.storage import Storage
 
 METHOD = "/vtgateservice.Vitess/VStream"
@@ -155,11 +154,12 @@ class _Call:
             if group is None:
                 yield from self._idle()
             else:
-                yield from self._send(group)
+                yield from self._meet_faults(group)
+                yield from self._respond(group)
 
     def _idle(self) -> Iterator[bytes]:
         """Waits for something to be committed, or for the next heartbeat."""
-        yield from self._meet_faults(0)
+        yield from self._meet_faults([])
         interval = self._request.flags.heartbeat_interval
         seconds = _IDLE_SECONDS
         with self._storage.committed:
@@ -172,22 +172,6 @@ class _Call:
         event = wire.VEvent(type=wire.HEARTBEAT, timestamp=now // 10**9, current_time=now)
         self._last_sent = time.monotonic()
         return wire.VStreamResponse(events=[event]).SerializeToString()
-
-    def _send(self, group: Group) -> Iterator[bytes]:
-        events = group or []
-        room = self._room()
-        if room is not None and room < len(events):
-            yield from self._respond(events[:room])
-            events = events[room:]
-            yield from self._meet_faults(0)
-        yield from self._meet_faults(_rows(events))
-        yield from self._respond(events)
-
-    def _room(self) -> int | None:
-        """How many events may be sent before a fault that counts events fires."""
-        kinds = (FaultKind.STALL, FaultKind.ERROR, FaultKind.LARGE_MESSAGE)
-        rooms = [f.after_events - self._sent_events for f in self._met() if f.kind in kinds]
-        return max(min(rooms), 0) if rooms else None
 
     def _met(self) -> list[Fault]:
         shards = self._stream.shards
@@ -221,12 +205,19 @@ class _Call:
         self._used.append(fault)
         return self._faults.fire(fault)
 
-    def _meet_faults(self, coming_rows: int) -> Iterator[bytes]:
-        """Lets each fault happen whose moment has come."""
+    def _meet_faults(self, coming: list[wire.VEvent]) -> Iterator[bytes]:
+        """Lets each fault happen whose moment has come.
+
+        Each comes between two responses: vtgate sends a response whole, so that the rows of a copy always
+        come with their last primary key (`sendEventsForRows` in `copy.go`).
+
+        Args:
+            coming: The events of the response that is sent next; empty where there is nothing to send.
+        """
         for fault in self._met():
-            due = self._sent_events >= fault.after_events
+            due = self._sent_events + max(len(coming), 1) > fault.after_events
             if fault.kind is FaultKind.RESHARD:
-                if self._sent_rows + coming_rows > fault.after_rows and self._use(fault):
+                if self._sent_rows + _rows(coming) > fault.after_rows and self._use(fault):
                     self._server.reshard(self._stream.shards[0].keyspace, fault.shards.split())
             elif fault.kind is FaultKind.STALL and due and self._use(fault):
                 yield from self._stall(fault)

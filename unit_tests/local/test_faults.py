@@ -48,6 +48,10 @@ def stream(
     return record(database.grpc_port, request, until)
 
 
+def count(responses: Responses) -> int:
+    return sum(len(group) for group in responses)
+
+
 def test_a_cut_ends_the_connection_within_the_bytes(database: LocalDatabase) -> None:
     database.fault("cut", after_bytes=3000)
 
@@ -59,13 +63,19 @@ def test_a_cut_ends_the_connection_within_the_bytes(database: LocalDatabase) -> 
     assert len(whole.rows) == ROWS
 
 
-def test_an_error_comes_at_its_event_with_its_code_and_text(database: LocalDatabase) -> None:
-    database.fault("error", after_events=7, code="RESOURCE_EXHAUSTED", message="too much")
+# The first two responses of a copy have two events and one.
+@pytest.mark.parametrize("after_events", [0, 2, 3, 7, 100])
+def test_an_error_comes_with_its_code_and_text_after_whole_responses_up_to_its_event(
+    database: LocalDatabase, after_events: int
+) -> None:
+    database.fault("error", after_events=after_events, code="RESOURCE_EXHAUSTED", message="too much")
 
-    failed = stream(database)
+    failed, whole = stream(database), stream(database)
 
+    sent = len(failed.responses)
     assert (failed.code, failed.details) == ("RESOURCE_EXHAUSTED", "too much")
-    assert sum(len(group) for group in failed.responses) == 7
+    assert failed.lines == whole.lines[:sent]
+    assert count(failed.responses) <= after_events < count(whole.responses[: sent + 1])
 
 
 def test_a_fault_fires_as_often_as_it_is_told(database: LocalDatabase) -> None:
@@ -97,13 +107,13 @@ def test_a_fault_leaves_streams_out_of_its_scope_alone(
 def test_a_stall_holds_events_back_with_and_without_heartbeats(
     database: LocalDatabase, heartbeats: bool
 ) -> None:
-    database.fault("stall", after_events=4, heartbeats=heartbeats)
+    database.fault("stall", after_events=3, heartbeats=heartbeats)
     beats: list[int] = []
 
     def until(responses: Responses) -> bool:
         events = [event for group in responses for event in group]
         beats[:] = [event.type for event in events if event.type == wire.HEARTBEAT]
-        if beats or (len(events) == 4 and not heartbeats):
+        if beats or (len(events) == 3 and not heartbeats):
             database.clear_faults()
         return copied(responses)
 
