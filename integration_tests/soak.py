@@ -8,10 +8,10 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from integration_tests.local.database import LocalDatabase
+from integration_tests.local import Limits, LocalDatabase
 from integration_tests.proof import Proof
 from integration_tests.replica import Difference, Tally
-from integration_tests.targets import LocalTarget, VitessTarget
+from integration_tests.targets import PACKET_BYTES, LocalTarget, VitessTarget
 from integration_tests.vitess.cluster import VitessCluster
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _target(name: str, stack: ExitStack) -> Target:
     if name == "local":
-        return LocalTarget(stack.enter_context(LocalDatabase()))
-    # Small packets: a copy of few rows has many places where it can be cut.
-    flags = ("--vstream-packet-size=20000", "--vstream-dynamic-packet-size=false")
+        limits = Limits(packet_bytes=PACKET_BYTES)
+        return LocalTarget(stack.enter_context(LocalDatabase(limits=limits)))
+    flags = (f"--vstream-packet-size={PACKET_BYTES}", "--vstream-dynamic-packet-size=false")
     cluster = stack.enter_context(VitessCluster.start({"shop": 2}, vtcombo_flags=flags))
     return VitessTarget(cluster, kill_servers=True)
 

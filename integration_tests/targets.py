@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from integration_tests.local.database import LocalDatabase
     from integration_tests.vitess.cluster import VitessCluster
 
+# Small packets: a copy of few rows has many places where it can be cut.
+PACKET_BYTES = 20_000
+
 
 class VitessTarget:
     """A real Vitess.

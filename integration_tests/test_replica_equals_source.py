@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.local.database import LocalDatabase
+from integration_tests.local import Limits, LocalDatabase
 from integration_tests.proof import Proof
 from integration_tests.replica import Tally
-from integration_tests.targets import LocalTarget, VitessTarget
+from integration_tests.targets import PACKET_BYTES, LocalTarget, VitessTarget
 
 if TYPE_CHECKING:
     from integration_tests.vitess.cluster import VitessCluster
@@ -39,6 +39,6 @@ def test_a_replica_equals_a_real_vitess_through_cut_and_killed_syncs(
 
 @pytest.mark.parametrize("index", range(len(SEEDS)))
 def test_a_replica_equals_the_embedded_database_through_injected_faults(index: int) -> None:
-    with LocalDatabase() as database:
+    with LocalDatabase(limits=Limits(packet_bytes=PACKET_BYTES)) as database:
         for seed in seeds()[index : index + 1]:
             Proof(LocalTarget(database), seed, Tally(), syncs=3, tables=2).run()
