@@ -29,10 +29,18 @@ _CALM_SYNCS = 3
 
 @dataclass(frozen=True)
 class Upset:
-    """A fault of the servers themselves; `make` returns once they serve again."""
+    """A fault of the servers themselves.
+
+    Attributes:
+        name: For the tally.
+        make: Makes it, and returns once the servers serve again.
+        end: Ends what is left of it after the sync: a slow server would be slower with every fault, and
+            the next sync may be one without faults.
+    """
 
     name: str
     make: Callable[[], None]
+    end: Callable[[], None] = lambda: None
 
 
 class Target(Protocol):
@@ -229,8 +237,9 @@ def _alongside(writer: Writer | None, upset: Upset | None, tally: Tally) -> Iter
     try:
         yield
     finally:
-        if upsetting:
+        if upset and upsetting:
             upsetting.join()
+            upset.end()
         if writer:
             writer.stop()
             tally.counts["transactions during syncs"] += writer.transactions

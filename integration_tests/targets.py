@@ -98,4 +98,8 @@ class LocalTarget:
             "stall": {"after_events": chance.randrange(200), "heartbeats": chance.random() < 0.5},
             "slow": {"bytes_per_second": 2_000_000},
         }[kind]
-        return Upset(f"faults of kind {kind}", lambda: self._database.fault(kind, **settings))
+        return Upset(
+            f"faults of kind {kind}",
+            lambda: self._database.fault(kind, **settings),
+            self._database.clear_faults,
+        )
