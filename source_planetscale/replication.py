@@ -148,6 +148,7 @@ class Replication:
             tables = {table.name: table for table in self._database.tables(names)}
         except AirbyteTracedException as error:
             return [_unreadable(configured, error) for configured in catalog.streams]
+        self._client.share(len(shards))
         streams = (
             self._stream(configured, tables.get(configured.stream.name), shards, known)
             for configured in catalog.streams

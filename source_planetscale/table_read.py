@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from source_planetscale.sync import Sync
 
 # Enough to keep the emitting thread busy, and little beside the memory of the process.
-_QUEUE_BYTES = 2 << 20
+_QUEUE_BYTES = 1 << 20
 _SHARDS_AT_ONCE = 16
 _POLL_SECONDS = 0.5
 

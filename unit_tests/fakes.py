@@ -123,6 +123,9 @@ class FakeVtgate:
             raise self.failures.pop(0)
         return self.current
 
+    def share(self, shards: int) -> None:
+        """Nothing to divide."""
+
     def reconnect(self, _shard: str) -> None:
         """Nothing to do."""
 
