@@ -69,14 +69,13 @@ class VStreamClient:
         """Keeps the configuration; connects at the first stream."""
         self._config = config
         self._channels: dict[str, grpc.Channel] = {}
-        self._window_bytes = _LARGEST_WINDOW_BYTES
+        self._window_bytes = window_bytes(1)
         self._closed = False
         self._lock = threading.Lock()
 
     def share(self, shards: int) -> None:
         """Divides what may be under way among so many shards, for the connections from now on."""
-        share = _WINDOWS_BYTES // max(shards, 1)
-        self._window_bytes = min(max(share, _SMALLEST_WINDOW_BYTES), _LARGEST_WINDOW_BYTES)
+        self._window_bytes = window_bytes(shards)
 
     def open(self, table: str, cursor: Cursor) -> VStreamCall:
         """Starts the stream of one shard of one table.
@@ -162,7 +161,12 @@ class VStreamClient:
             return self._channels[shard]
 
 
-def _new_channel(config: Config, window_bytes: int) -> grpc.Channel:
+def window_bytes(shards: int) -> int:
+    """How many bytes each of so many shards may have under way."""
+    return min(max(_WINDOWS_BYTES // max(shards, 1), _SMALLEST_WINDOW_BYTES), _LARGEST_WINDOW_BYTES)
+
+
+def _new_channel(config: Config, window: int) -> grpc.Channel:
     target = f"{config.host}:{config.grpc_port}"
     options = [
         # A row is never split, and vtgate's own limit can be raised: the server's limit decides.
@@ -173,7 +177,7 @@ def _new_channel(config: Config, window_bytes: int) -> grpc.Channel:
         # A fixed window: one that grows with the speed of the link fills with what a slow reader of stdout
         # has not taken yet, for each of the shards.
         ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", window_bytes),
+        ("grpc.http2.lookahead_bytes", window),
         # The thread that reads a shard also drives its channel: no hand-over per response.
         (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
     ]
