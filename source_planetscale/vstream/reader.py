@@ -205,19 +205,16 @@ class ShardReader:
             kind = event.type
             if kind == _ROW:
                 self._take_row(event, taken)
+            elif kind in _TRANSACTION_BOUNDS and not self._file.holds(event):
+                self.at_next_file = True
+                return
             elif kind == wire.BEGIN:
-                if not self._file.holds(event):
-                    self.at_next_file = True
-                    return
                 self._begins += 1
             elif kind == wire.VGTID:
                 self._take_vgtid(event.vgtid)
                 if self.track_changes:
                     taken.place(self._position)
             elif kind in _TRANSACTION_ENDS:
-                if not self._file.holds(event):
-                    self.at_next_file = True
-                    return
                 taken.safe = self._vgtid
                 if kind == wire.DDL:
                     self._take_ddl(event.statement)
@@ -358,4 +355,5 @@ class ShardReader:
 # Looked up for every event of every row.
 _ROW = wire.ROW
 _TRANSACTION_ENDS = frozenset({wire.COMMIT, wire.DDL, wire.OTHER})
+_TRANSACTION_BOUNDS = _TRANSACTION_ENDS | {wire.BEGIN}
 _STATEMENTS = frozenset({wire.INSERT, wire.REPLACE, wire.UPDATE, wire.DELETE})
