@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from integration_tests.warm import WarmProcess
-from source_planetscale.state import Cursor
+from source_planetscale.vstream.cursor import Cursor
 
 if TYPE_CHECKING:
     import signal

@@ -13,14 +13,14 @@ from integration_tests.proxy import Proxy, stall
 from integration_tests.proxy import cut as cut_after
 from integration_tests.tables import create, executed_position, insert, on_shard
 from integration_tests.vitess.processes import wait_until
-from source_planetscale.checkpoint import ROWS_BETWEEN_CHECKPOINTS
+from source_planetscale.sync.checkpoint import ROWS_BETWEEN_CHECKPOINTS
 from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
     from integration_tests.command import Json
     from integration_tests.vitess.cluster import VitessCluster
-    from source_planetscale.state import Cursor
+    from source_planetscale.vstream.cursor import Cursor
 
 BIG = 250_000
 # Rows of a table that leaves vtgate in several messages, each longer than a pipe holds.

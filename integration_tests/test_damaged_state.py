@@ -9,7 +9,7 @@ import pytest
 
 from integration_tests.command import configured, read, run
 from integration_tests.tables import create, executed_position, insert
-from source_planetscale.state import Cursor
+from source_planetscale.vstream.cursor import Cursor
 
 if TYPE_CHECKING:
     from integration_tests.command import Json, Run

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_planetscale.config import Config, TabletType
-from source_planetscale.database import Database
+from source_planetscale.config import Config
+from source_planetscale.endpoint import TabletType
+from source_planetscale.errors import ConfigError, SourceError, TransientError
+from source_planetscale.mysql.database import Database
 from source_planetscale.table import Column
 
 if TYPE_CHECKING:
@@ -47,14 +47,18 @@ def run(vitess: VitessCluster, keyspace: str, statements: Sequence[str]) -> None
                 cursor.execute(statement)
 
 
+def database_of(config: Config) -> Database:
+    return Database(config.mysql, config.keyspace)
+
+
 def discovered(vitess: VitessCluster, keyspace: str, *names: str) -> dict[str, Table]:
-    tables = Database(config_of(vitess, keyspace)).tables(names or None)
+    tables = database_of(config_of(vitess, keyspace)).tables(names or None)
     return {table.name: table for table in tables}
 
 
 @KEYSPACES
 def test_shards_are_those_of_the_keyspace(vitess: VitessCluster, keyspace: str) -> None:
-    database = Database(config_of(vitess, keyspace))
+    database = database_of(config_of(vitess, keyspace))
     database.ping()
     assert database.shards() == vitess.shards(keyspace)
 
@@ -193,7 +197,7 @@ def test_a_table_on_a_chosen_shard_is_described_from_there(vitess: VitessCluster
     vitess.execute("create table disc_second_shard (id int primary key)", "shop:80-@primary")
     try:
         first, second = (
-            Database(replace(config_of(vitess, "shop"), shards=(shard,))).tables(["disc_second_shard"])
+            database_of(replace(config_of(vitess, "shop"), shards=(shard,))).tables(["disc_second_shard"])
             for shard in ("-80", "80-")
         )
     finally:
@@ -204,7 +208,7 @@ def test_a_table_on_a_chosen_shard_is_described_from_there(vitess: VitessCluster
 
 @KEYSPACES
 def test_the_binlog_status_follows_the_shard(vitess: VitessCluster, keyspace: str) -> None:
-    database = Database(config_of(vitess, keyspace))
+    database = database_of(config_of(vitess, keyspace))
     shard = vitess.shards(keyspace)[-1]
     before = database.binlog_status(shard, TabletType.PRIMARY)
     run(vitess, keyspace, ["drop table if exists disc_moves", "create table disc_moves (id int)"])
@@ -227,18 +231,18 @@ def test_a_wrong_configuration_is_told_as_a_sentence(
     vitess: VitessCluster, change: dict[str, object], sentence: str
 ) -> None:
     config = Config.parse({**vitess.config("src"), **change})
-    with pytest.raises(AirbyteTracedException, match=sentence) as caught:
-        Database(config).ping()
-    assert caught.value.failure_type is FailureType.config_error
+    with pytest.raises(SourceError, match=sentence) as caught:
+        database_of(config).ping()
+    assert isinstance(caught.value, ConfigError)
 
 
 def test_the_grpc_port_is_not_taken_for_the_mysql_port(vitess: VitessCluster) -> None:
     config = replace(config_of(vitess, "src"), mysql_port=vitess.grpc_port)
-    with pytest.raises(AirbyteTracedException, match="not its gRPC port"):
-        Database(config).ping()
+    with pytest.raises(SourceError, match="not its gRPC port"):
+        database_of(config).ping()
 
 
 def test_an_unknown_shard_has_no_positions_but_an_error(vitess: VitessCluster) -> None:
-    with pytest.raises(AirbyteTracedException, match="No healthy primary tablet") as caught:
-        Database(config_of(vitess, "src")).binlog_status("nope", TabletType.PRIMARY)
-    assert caught.value.failure_type is FailureType.transient_error
+    with pytest.raises(SourceError, match="No healthy primary tablet") as caught:
+        database_of(config_of(vitess, "src")).binlog_status("nope", TabletType.PRIMARY)
+    assert isinstance(caught.value, TransientError)

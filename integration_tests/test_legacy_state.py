@@ -15,7 +15,7 @@ import pytest
 
 from integration_tests.command import cursors, positions, read_well
 from integration_tests.tables import create, executed_position, insert
-from source_planetscale.state import Cursor
+from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.position import Position
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_PRELOADED = [f"source_planetscale.{name}" for name in ("run", "replication", "check")]
+_PRELOADED = [f"source_planetscale.{name}" for name in ("run", "sync.replication", "check")]
 
 
 def _context() -> multiprocessing.context.ForkServerContext:

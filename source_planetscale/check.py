@@ -1,4 +1,4 @@
-"""Whether a configuration works: both doors are tried as a sync would use them."""
+"""Whether a configuration works: both ports are tried as a sync would use them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from source_planetscale.database import Database
-from source_planetscale.positions import ShardPositions
-from source_planetscale.replication import selected_shards
+from source_planetscale.follow.positions import ShardPositions
+from source_planetscale.mysql.database import Database
+from source_planetscale.mysql.shards import selected_shards
 from source_planetscale.vstream.client import VStreamClient
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ def check(config: Config) -> None:
         config: The configuration.
 
     Raises:
-        AirbyteTracedException: The first thing that does not work, and what to do about it.
+        SourceError: The first thing that does not work, and what to do about it.
     """
-    database = Database(config)
+    database = Database(config.mysql, config.keyspace)
     database.ping()
-    shards = selected_shards(config, database.shards())
+    shards = selected_shards(config.keyspace, database.shards())
     tables = database.tables()
-    client = VStreamClient(config)
+    client = VStreamClient(config.grpc, config.keyspace)
     try:
-        quick = replace(config, max_retries=0, timeout_seconds=min(config.timeout_seconds, _SECONDS))
+        quick = replace(config.patience, max_retries=0, timeout_seconds=min(config.timeout_seconds, _SECONDS))
         # The table only stands in the request's filter: a keyspace without tables can be checked as well.
         table = tables[0].name if tables else "none"
         ShardPositions(quick, client, database, threading.Event()).stop(shards[0], table)

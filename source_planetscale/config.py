@@ -8,14 +8,13 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from source_planetscale.errors import config_error
+from source_planetscale.endpoint import Endpoint, Keyspace, TabletType
+from source_planetscale.errors import ConfigError
+from source_planetscale.follow.patience import Patience
 from source_planetscale.vstream.position import Position, PositionError
-
-if TYPE_CHECKING:
-    from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 FIELDS = (
     "host",
@@ -45,14 +44,6 @@ FIELDS = (
 
 _TINYINT_OPTION = "do_not_treat_tiny_int_as_boolean"
 _HIGHEST_PORT = 65535
-
-
-class TabletType(Enum):
-    """The kind of tablet that serves a stream; the value is the name in `keyspace@type` targets."""
-
-    PRIMARY = "primary"
-    REPLICA = "replica"
-    RDONLY = "rdonly"
 
 
 class InvalidPositionPolicy(Enum):
@@ -87,7 +78,6 @@ class Config:
     starting_gtids: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     max_retries: int = 3
     timeout_seconds: float = 300.0
-    use_gtid_with_table_pks: bool = False
     tinyint1_as_boolean: bool = True
     mysql_port: int = 3306
     grpc_port: int = 443
@@ -97,6 +87,30 @@ class Config:
     cells: str = ""
     invalid_position_policy: InvalidPositionPolicy = InvalidPositionPolicy.FAIL
     checkpoint_seconds: float = 60.0
+
+    @property
+    def mysql(self) -> Endpoint:
+        """Vtgate's MySQL port."""
+        return self._endpoint(self.mysql_port, tls=self.mysql_tls)
+
+    @property
+    def grpc(self) -> Endpoint:
+        """Vtgate's gRPC port."""
+        return self._endpoint(self.grpc_port, tls=self.grpc_tls)
+
+    @property
+    def keyspace(self) -> Keyspace:
+        """What is read."""
+        return Keyspace(self.database, self.tablet_type, self.shards, self.cells)
+
+    @property
+    def patience(self) -> Patience:
+        """How failures are met."""
+        resync = self.invalid_position_policy is InvalidPositionPolicy.RESYNC
+        return Patience(self.max_retries, self.timeout_seconds, copies_again=resync)
+
+    def _endpoint(self, port: int, *, tls: bool) -> Endpoint:
+        return Endpoint(self.host, port, self.username, self.password, tls, self.tls_ca_certificate)
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Config:
@@ -110,9 +124,11 @@ class Config:
             The configuration, with every default filled in.
 
         Raises:
-            AirbyteTracedException: A config error that names the field and what to do.
+            ConfigError: A config error that names the field and what to do.
         """
         values = _Values(normalise(raw))
+        # A resume always sends position and last primary key together: nothing is left to decide.
+        values.flag("use_gtid_with_table_pks", False)
         mysql_port = values.port("mysql_port", cls.mysql_port)
         grpc_port = values.port("grpc_port", cls.grpc_port)
         host = _host(values.text("host"), mysql_port, grpc_port)
@@ -128,7 +144,6 @@ class Config:
             starting_gtids=_starting_gtids(values.text("starting_gtids")),
             max_retries=values.whole("max_retries", cls.max_retries, least=0),
             timeout_seconds=float(values.whole("timeout_seconds", int(cls.timeout_seconds), least=1)),
-            use_gtid_with_table_pks=values.flag("use_gtid_with_table_pks", cls.use_gtid_with_table_pks),
             tinyint1_as_boolean=not values.options().flag(_TINYINT_OPTION, default=False),
             mysql_port=mysql_port,
             grpc_port=grpc_port,
@@ -162,10 +177,10 @@ def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
         in this form.
 
     Raises:
-        AirbyteTracedException: A config error if `raw` is no object.
+        ConfigError: A config error if `raw` is no object.
     """
     if not isinstance(raw, Mapping):
-        raise config_error("The configuration must be a JSON object; check the file or the form.")
+        raise ConfigError("The configuration must be a JSON object; check the file or the form.")
     values = {"username": "", "password": "", **_canonical(raw, FIELDS)}
     if "options" in values:
         options = _normalised_options(values.pop("options"))
@@ -231,8 +246,8 @@ class _Values:
         return _Values(options)
 
 
-def _refused(name: str, rule: str) -> AirbyteTracedException:
-    return config_error(f"The configuration field {name} {rule}. Correct it and try again.")
+def _refused(name: str, rule: str) -> ConfigError:
+    return ConfigError(f"The configuration field {name} {rule}. Correct it and try again.")
 
 
 def _host(text: str, mysql_port: int, grpc_port: int) -> str:
@@ -311,7 +326,7 @@ def _starting_gtids(text: str) -> Mapping[str, Mapping[str, str]]:
     return {keyspace: _shard_positions(shards, wrong) for keyspace, shards in positions.items()}
 
 
-def _shard_positions(shards: Any, wrong: AirbyteTracedException) -> Mapping[str, str]:
+def _shard_positions(shards: Any, wrong: ConfigError) -> Mapping[str, str]:
     if not isinstance(shards, dict):
         raise wrong
     for position in shards.values():

@@ -20,7 +20,7 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import message_utils
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_planetscale.records import RecordBatch
+from source_planetscale.records.lines import RecordBatch
 from source_planetscale.source import SourcePlanetscale
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from airbyte_cdk.models import (
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
+from source_planetscale.airbyte_errors import traced_errors
 from source_planetscale.config import Config, normalise
-from source_planetscale.errors import config_error
+from source_planetscale.errors import ConfigError, SourceError
 from source_planetscale.state import state_messages
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class SourcePlanetscale(AbstractSource):
         """The connector's name in logs."""
         return "source-planetscale"
 
+    @traced_errors()
     def configure(self, config: Mapping[str, Any], temp_dir: str) -> Mapping[str, Any]:
         """Brings a configuration into the spec's form; unlike the CDK's, writes no file with it.
 
@@ -67,6 +68,7 @@ class SourcePlanetscale(AbstractSource):
         return normalise(config)
 
     @staticmethod
+    @traced_errors()
     def read_config(config_path: str) -> MutableMapping[str, Any]:
         """Reads a configuration file.
 
@@ -75,10 +77,11 @@ class SourcePlanetscale(AbstractSource):
         """
         config = _read_json(config_path, "configuration")
         if not isinstance(config, dict):
-            raise config_error(f"The configuration file {config_path} holds no JSON object.")
+            raise ConfigError(f"The configuration file {config_path} holds no JSON object.")
         return config
 
     @classmethod
+    @traced_errors()
     def read_catalog(cls, catalog_path: str) -> ConfiguredAirbyteCatalog:
         """Reads a configured catalog.
 
@@ -89,12 +92,13 @@ class SourcePlanetscale(AbstractSource):
         try:
             return ConfiguredAirbyteCatalogSerializer.load(content)
         except Exception:
-            raise config_error(
+            raise ConfigError(
                 f"The file {catalog_path} is no configured catalog: a JSON object with a list 'streams' of "
                 "objects with 'stream', 'sync_mode' and 'destination_sync_mode' is needed."
             ) from None
 
     @classmethod
+    @traced_errors()
     def read_state(cls, state_path: str | None) -> list[AirbyteStateMessage]:
         """Reads a state file: protocol v2's array, or the object of the Go connector.
 
@@ -111,7 +115,7 @@ class SourcePlanetscale(AbstractSource):
         try:
             return [AirbyteStateMessageSerializer.load(message) for message in messages]
         except Exception:
-            raise config_error(
+            raise ConfigError(
                 f"The state file {state_path} holds a state that is no state message."
             ) from None
 
@@ -132,19 +136,20 @@ class SourcePlanetscale(AbstractSource):
 
         try:
             check(Config.parse(normalise(config)))
-        except AirbyteTracedException as error:
+        except SourceError as error:
             return False, filter_secrets(str(error))
         return True, None
 
+    @traced_errors()
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
         """The streams of the catalog that is being read, otherwise one per base table in name order."""
         if self._streams is not None:
             return self._streams
-        from source_planetscale.database import Database
-        from source_planetscale.stream import TableStream
+        from source_planetscale.mysql.database import Database
+        from source_planetscale.sync.stream import TableStream
 
         parsed = Config.parse(normalise(config))
-        return [TableStream(table, parsed) for table in Database(parsed).tables()]
+        return [TableStream(table, parsed) for table in Database(parsed.mysql, parsed.keyspace).tables()]
 
     def read(
         self,
@@ -158,9 +163,10 @@ class SourcePlanetscale(AbstractSource):
         Raises:
             AirbyteTracedException: At least one stream failed; each has told its own error before.
         """
-        from source_planetscale.replication import Replication, states_with_namespaces, with_namespaces
+        from source_planetscale.sync.replication import Replication, states_with_namespaces, with_namespaces
 
-        parsed = Config.parse(normalise(config))
+        with traced_errors():
+            parsed = Config.parse(normalise(config))
         catalog = with_namespaces(catalog, parsed)
         replication = Replication(parsed, logger, self._interrupted, batched=self._batched)
         try:
@@ -212,7 +218,7 @@ def _read_text(path: str, what: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise config_error(f"The {what} file {path} cannot be read: {error.strerror}.") from None
+        raise ConfigError(f"The {what} file {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise _no_json(path, what) from None
 
@@ -225,5 +231,5 @@ def _parse_json(text: str, path: str, what: str) -> Any:
         raise _no_json(path, what) from None
 
 
-def _no_json(path: str, what: str) -> AirbyteTracedException:
-    return config_error(f"The {what} file {path} is not JSON. Check that it is the right one.")
+def _no_json(path: str, what: str) -> ConfigError:
+    return ConfigError(f"The {what} file {path} is not JSON. Check that it is the right one.")

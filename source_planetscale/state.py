@@ -7,92 +7,19 @@ both directions.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.message import DecodeError
-
-from source_planetscale.errors import config_error
+from source_planetscale.errors import ConfigError
 from source_planetscale.shape import Shape, ShapeColumn
-from source_planetscale.vstream.position import Position, PositionError
-from source_planetscale.vstream.wire import vstream_pb2 as wire
+from source_planetscale.vstream.cursor import Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 VERSION = 1
 LEGACY_TYPE = "LEGACY"
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """How far one shard of one table has been read.
-
-    Attributes:
-        keyspace: The keyspace.
-        shard: The shard's name, trimmed.
-        position: The position with its flavor prefix; empty if the copy has not begun.
-        last_pk: Serialized `wire.QueryResult` of the last key copied; None outside a copy.
-        shape: The table's shape that row events after `position` may have; None if unknown.
-    """
-
-    keyspace: str
-    shard: str
-    position: str = ""
-    last_pk: bytes | None = None
-    shape: Shape | None = None
-
-    @property
-    def copying(self) -> bool:
-        """Whether the copy of this shard has not been finished."""
-        return not self.position or self.last_pk is not None
-
-    def restarted(self) -> Cursor:
-        """The cursor of the same shard before its copy."""
-        return Cursor(self.keyspace, self.shard)
-
-    def encode(self) -> str:
-        """The cursor in its saved form, padded standard base64 of a `TableCursor`."""
-        message = wire.TableCursor(shard=self.shard, keyspace=self.keyspace, position=self.position)
-        if self.last_pk is not None:
-            message.last_known_pk.ParseFromString(self.last_pk)
-        return base64.b64encode(message.SerializeToString(deterministic=True)).decode()
-
-    @classmethod
-    def decode(cls, text: str, *, keyspace: str, shard: str) -> Cursor:
-        """Reads a saved cursor.
-
-        Args:
-            text: What `encode` gave, or the Go connector; empty means before the copy.
-            keyspace: The keyspace for a cursor that does not name one.
-            shard: The shard under which it was saved.
-
-        Returns:
-            The cursor, its shard's name trimmed.
-
-        Raises:
-            ValueError: It is no cursor, or one of another keyspace or shard.
-        """
-        try:
-            message = wire.TableCursor.FromString(base64.b64decode(text, validate=True))
-        except (binascii.Error, DecodeError, ValueError):
-            raise ValueError("it is not a cursor of this connector") from None
-        if message.keyspace and message.keyspace != keyspace:
-            raise ValueError(f"it belongs to keyspace {message.keyspace!r}, not to {keyspace!r}")
-        # The Go connector kept the blank of a shard list written as "-80, 80-".
-        if message.shard and message.shard.strip() != shard.strip():
-            raise ValueError(f"it belongs to shard {message.shard!r}")
-        if message.position:
-            try:
-                Position.parse(message.position)
-            except PositionError as error:
-                raise ValueError(f"its position cannot be read: {error}") from None
-        last_pk = message.last_known_pk.SerializeToString() if message.HasField("last_known_pk") else None
-        return cls(keyspace, shard.strip(), message.position, last_pk)
 
 
 @dataclass
@@ -122,7 +49,7 @@ class StreamState:
             The state; shards that it does not name are left out.
 
         Raises:
-            AirbyteTracedException: It is damaged, of another source or of a later version.
+            ConfigError: It is damaged, of another source or of a later version.
         """
         if not raw:
             return cls()
@@ -166,7 +93,7 @@ def state_messages(saved: object) -> list[dict[str, Any]]:
         A list of state objects of type STREAM; empty for a fresh start.
 
     Raises:
-        AirbyteTracedException: The content is of no known form.
+        ConfigError: The content is of no known form.
     """
     if not saved:
         return []
@@ -174,7 +101,7 @@ def state_messages(saved: object) -> list[dict[str, Any]]:
         return [message for item in saved for message in _item_messages(item)]
     if isinstance(saved, dict):
         return _item_messages(saved)
-    raise config_error(
+    raise ConfigError(
         "The state file holds neither a list of states nor an object. Clear the state to start again."
     )
 
@@ -195,8 +122,8 @@ def _item_messages(item: object) -> list[dict[str, Any]]:
     raise _unknown_form()
 
 
-def _unknown_form() -> AirbyteTracedException:
-    return config_error(
+def _unknown_form() -> ConfigError:
+    return ConfigError(
         "The state is of no form that this connector knows (a list of STREAM states, or the object with "
         '"streams" of the previous connector). Check that it belongs to this connection, or clear it.'
     )
@@ -227,7 +154,7 @@ def _legacy_messages(streams: Mapping[str, Any]) -> list[dict[str, Any]]:
         # A keyspace's name has no colon, a table's may have.
         namespace, colon, name = key.partition(":")
         if not colon:
-            raise config_error(
+            raise ConfigError(
                 f"The state names the stream {key!r} without its keyspace. Clear the state to start again."
             )
         _check_stream_state(saved, name)
@@ -308,9 +235,9 @@ def _plain(value: Any) -> Any:
     return vars(value) if hasattr(value, "__dict__") and not isinstance(value, dict) else value
 
 
-def _damaged(stream: str, shard: str | None, reason: str) -> AirbyteTracedException:
+def _damaged(stream: str, shard: str | None, reason: str) -> ConfigError:
     where = f"shard {shard!r} of stream {stream!r}" if shard is not None else f"stream {stream!r}"
-    return config_error(
+    return ConfigError(
         f"The saved state of {where} cannot be used: {reason}. Nothing was read. "
         "Restore the state of this connection, or clear the stream's data to copy it again."
     )

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def _in_no_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Reads that wait for nothing and leave no thread behind."""
-    monkeypatch.setattr("source_planetscale.shard_read.backoff_seconds", lambda _attempt: 0.0)
-    monkeypatch.setattr("source_planetscale.positions.backoff_seconds", lambda _attempt: 0.0)
-    monkeypatch.setattr("source_planetscale.table_read._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("source_planetscale.sync.shard_read.backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr("source_planetscale.follow.positions.backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr("source_planetscale.sync.table_read._POLL_SECONDS", 0.01)
     yield
     assert reader_threads() == []

@@ -22,20 +22,21 @@ from airbyte_cdk.sources.utils.schema_helpers import InternalConfig
 from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_planetscale.config import Config, TabletType
-from source_planetscale.database import BinlogStatus
-from source_planetscale.positions import ShardPositions
-from source_planetscale.sequence import ChangeSequence
-from source_planetscale.state import Cursor
-from source_planetscale.stream import TableStream
-from source_planetscale.sync import Sync
+from source_planetscale.config import Config
+from source_planetscale.follow.positions import ShardPositions
+from source_planetscale.mysql.database import BinlogStatus
+from source_planetscale.records.sequence import ChangeSequence
+from source_planetscale.sync.context import Sync
+from source_planetscale.sync.stream import TableStream
+from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.events import KEYSPACE, SHARD, TABLE, UUID, gtid, heartbeat, response
 from unit_tests.reading import after, saved
 
 if TYPE_CHECKING:
-    from source_planetscale.database import Database
+    from source_planetscale.endpoint import Endpoint, Keyspace, TabletType
+    from source_planetscale.mysql.database import Database
     from source_planetscale.table import Table
     from source_planetscale.vstream.client import VStreamClient
 
@@ -109,6 +110,8 @@ class FakeVtgate:
     opened: list[Cursor] = field(default_factory=list)
     calls: list[FakeCall] = field(default_factory=list)
     closed: bool = False
+    endpoint: Endpoint = CONFIG.grpc
+    keyspace: Keyspace = CONFIG.keyspace
 
     def open(self, _table: str, cursor: Cursor) -> FakeCall:
         scripts = self.scripts[cursor.shard]
@@ -118,7 +121,7 @@ class FakeVtgate:
         self.calls.append(call)
         return call
 
-    def current_position(self, _table: str, _keyspace: str, _shard: str, _timeout: float) -> str:
+    def current_position(self, _table: str, _shard: str, _timeout: float) -> str:
         if self.failures:
             raise self.failures.pop(0)
         return self.current
@@ -237,7 +240,8 @@ class Reading:
 
     def sync(self) -> Sync:
         client, database = cast("VStreamClient", self.vtgate), cast("Database", self.database)
-        positions = ShardPositions(self.config, client, database, self.interrupted)
+        self.vtgate.keyspace = self.config.keyspace
+        positions = ShardPositions(self.config.patience, client, database, self.interrupted)
         return Sync(
             self.config,
             client,
@@ -290,11 +294,11 @@ def failure(outcome: Outcome) -> AirbyteTracedException:
 
 
 def stand_in(vtgate: FakeVtgate, database: FakeDatabase, replace: Callable[[str, object], object]) -> None:
-    """Has the connector meet the fakes behind both doors; `replace` sets an attribute by its full name."""
-    for room in ("replication", "check"):
-        replace(f"source_planetscale.{room}.VStreamClient", lambda _config: vtgate)
-        replace(f"source_planetscale.{room}.Database", lambda _config: database)
-    replace("source_planetscale.database.Database", lambda _config: database)
+    """Has the connector meet the fakes behind both ports; `replace` sets an attribute by its full name."""
+    for room in ("sync.replication", "check"):
+        replace(f"source_planetscale.{room}.VStreamClient", lambda *_: vtgate)
+        replace(f"source_planetscale.{room}.Database", lambda *_: database)
+    replace("source_planetscale.mysql.database.Database", lambda *_: database)
 
 
 def reader_threads(table: Table = TABLE) -> list[str]:

@@ -30,7 +30,7 @@ from unit_tests.events import (
 if TYPE_CHECKING:
     from random import Random
 
-    from source_planetscale.state import Cursor
+    from source_planetscale.vstream.cursor import Cursor
 
 Log: TypeAlias = "list[list[tuple[int, str | None]]]"
 """Transactions, each a list of changes: a key and its new value, or None for a deleted row."""

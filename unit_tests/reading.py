@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from source_planetscale.shape import shape_of
-from source_planetscale.state import Cursor, StreamState
+from source_planetscale.state import StreamState
+from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.reader import ShardReader
 from unit_tests.events import KEYSPACE, SHARD, TABLE, cut, gtid, last_key, row

@@ -17,7 +17,7 @@ from unit_tests.fakes import SILENCE, FakeDatabase, FakeVtgate, stand_in
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from source_planetscale.state import Cursor
+    from source_planetscale.vstream.cursor import Cursor
     from unit_tests.fakes import Item
 
 

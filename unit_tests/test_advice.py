@@ -9,8 +9,9 @@ import grpc
 import pytest
 
 import source_planetscale
-from source_planetscale.advice import about_copy_again, about_giving_up, explain
-from source_planetscale.config import Config, TabletType
+from source_planetscale.config import Config
+from source_planetscale.endpoint import TabletType
+from source_planetscale.follow.advice import about_copy_again, about_giving_up, explain
 from source_planetscale.vstream.errors import VStreamError
 
 CONFIG = Config("db.example.com", "shop", "u", "pw-1234", tablet_type=TabletType.REPLICA, grpc_port=15991)
@@ -27,7 +28,7 @@ def test_the_option_that_copies_again_is_named_as_the_form_names_it() -> None:
 
 @pytest.mark.parametrize("code", CODES, ids=[code.name for code in CODES])
 def test_every_status_is_explained_without_the_password(code: grpc.StatusCode) -> None:
-    explained = explain(VStreamError(code, "as it is"), CONFIG)
+    explained = explain(VStreamError(code, "as it is"), CONFIG.grpc, CONFIG.keyspace)
     assert "as it is" in explained or "db.example.com:15991" in explained
     assert "pw-1234" not in explained
 
@@ -53,7 +54,7 @@ def test_every_status_is_explained_without_the_password(code: grpc.StatusCode) -
     ],
 )
 def test_what_happened_decides_what_to_do(code: grpc.StatusCode, detail: str, advice: str) -> None:
-    assert advice in explain(VStreamError(code, detail), CONFIG)
+    assert advice in explain(VStreamError(code, detail), CONFIG.grpc, CONFIG.keyspace)
 
 
 def test_giving_up_says_how_often_and_that_nothing_is_lost() -> None:

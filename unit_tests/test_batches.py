@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from source_planetscale.batches import ADDED_COLUMNS, BatchMaker, added_properties
-from source_planetscale.sequence import ChangeSequence
+from source_planetscale.records.batches import ADDED_COLUMNS, BatchMaker, added_properties
+from source_planetscale.records.sequence import ChangeSequence
 from unit_tests.events import NOON, TABLE, change, fields, gtid, rows, small_copy, transaction
 from unit_tests.fakes import CONFIG
 from unit_tests.reading import ONE, THREE, TWO, after, feed, reader

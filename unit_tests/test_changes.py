@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from source_planetscale.batches import BatchMaker, added_properties
-from source_planetscale.database import BinlogStatus
-from source_planetscale.sequence import ChangeSequence
+from source_planetscale.mysql.database import BinlogStatus
+from source_planetscale.records.batches import BatchMaker, added_properties
+from source_planetscale.records.sequence import ChangeSequence
 from unit_tests.events import (
     KEYLESS,
     NOON,

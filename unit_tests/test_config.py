@@ -8,10 +8,10 @@ from typing import Any
 
 import certifi
 import pytest
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_planetscale.config import FIELDS, Config, InvalidPositionPolicy, TabletType, normalise
+from source_planetscale.config import FIELDS, Config, InvalidPositionPolicy, normalise
+from source_planetscale.endpoint import TabletType
+from source_planetscale.errors import ConfigError, SourceError
 
 MINIMAL = {"host": "db.example.com", "database": "shop", "username": "u", "password": "pw-1234"}
 UUID = "6ca9ebda-e590-11f1-936a-02fc00000001"
@@ -23,11 +23,10 @@ def parse(**fields: Any) -> Config:
 
 
 def refusal(raw: Any) -> str:
-    with pytest.raises(AirbyteTracedException) as caught:
+    with pytest.raises(SourceError) as caught:
         Config.parse(raw)
-    assert caught.value.failure_type is FailureType.config_error
-    assert caught.value.message == caught.value.internal_message
-    return caught.value.message or ""
+    assert isinstance(caught.value, ConfigError)
+    return caught.value.message
 
 
 def test_four_fields_are_a_whole_configuration() -> None:
@@ -86,7 +85,6 @@ def test_every_field_arrives() -> None:
         starting_gtids=GTIDS,
         max_retries=5,
         timeout_seconds=600.0,
-        use_gtid_with_table_pks=True,
         tinyint1_as_boolean=False,
         mysql_port=15306,
         grpc_port=15991,

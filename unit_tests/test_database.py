@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pytest
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_planetscale.config import Config, TabletType
-from source_planetscale.database import (
+from source_planetscale.config import Config
+from source_planetscale.endpoint import TabletType
+from source_planetscale.errors import ConfigError, SourceError, TransientError
+from source_planetscale.mysql.database import (
     ColumnRow,
     Database,
     KeyRow,
@@ -25,7 +25,12 @@ from source_planetscale.table import Column, Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-CONFIG = Config("db.example.com", "shop", "u", "pw-1234", mysql_tls=False)
+
+def database_of(config: Config) -> Database:
+    return Database(config.mysql, config.keyspace)
+
+
+DATABASE = database_of(Config("db.example.com", "shop", "u", "pw-1234", mysql_tls=False))
 UUID = "6ace8bcef73211ea87e9f875a4d24e90"
 NO_TABLET = pymysql.OperationalError(
     1105, 'target: shop.-80.primary: no healthy tablet available for \'keyspace:"shop" shard:"-80"\''
@@ -225,7 +230,7 @@ def test_shard_names_of_any_kind_can_be_ordered(names: list[str]) -> None:
 
 def test_only_shards_of_exactly_this_keyspace_are_listed(serve: Any) -> None:
     server = serve(SCHEMA)
-    assert Database(CONFIG).shards() == ["-80", "80-"]
+    assert DATABASE.shards() == ["-80", "80-"]
     assert server.targets("vitess_shards") == ["shop@primary"]
     assert server.open == 0
 
@@ -239,19 +244,19 @@ def test_shards_come_from_the_tablets_where_the_list_is_not_permitted(serve: Any
         ("c", "shop2", "0", "PRIMARY", "SERVING", "t-5", "", ""),
     ]
     serve({"vitess_shards": DENIED, "vitess_tablets": tablets})
-    assert Database(CONFIG).shards() == ["-80", "80-"]
+    assert DATABASE.shards() == ["-80", "80-"]
 
 
 def test_a_keyspace_without_shards_is_a_config_error(serve: Any) -> None:
     serve({"vitess_shards": [("shop2/0",)]})
-    with pytest.raises(AirbyteTracedException, match="'shop' has no serving shards") as caught:
-        Database(CONFIG).shards()
-    assert caught.value.failure_type is FailureType.config_error
+    with pytest.raises(SourceError, match="'shop' has no serving shards") as caught:
+        DATABASE.shards()
+    assert isinstance(caught.value, ConfigError)
 
 
 def test_views_and_internal_tables_are_left_out(serve: Any) -> None:
     server = serve(SCHEMA)
-    assert [table.name for table in Database(CONFIG).tables()] == ["a", "b"]
+    assert [table.name for table in DATABASE.tables()] == ["a", "b"]
     assert "table_type = 'BASE TABLE'" in next(sql for _, sql in server.asked if "schema.tables" in sql)
 
 
@@ -265,20 +270,20 @@ def test_the_number_of_queries_does_not_grow_with_the_tables(serve: Any) -> None
             "information_schema.statistics": [(n, "PRIMARY", 1, "id") for n in names],
         }
     )
-    assert [table.name for table in Database(CONFIG).tables()] == names
+    assert [table.name for table in DATABASE.tables()] == names
     assert len(server.targets("information_schema.")) == 3
 
 
 def test_the_whole_schema_comes_from_one_shard(serve: Any) -> None:
     server = serve(SCHEMA)
-    Database(CONFIG).tables()
+    DATABASE.tables()
     assert set(server.targets("information_schema.")) == {"shop:-80@primary"}
 
 
 def test_the_schema_comes_from_a_configured_shard(serve: Any) -> None:
     server = serve(SCHEMA)
     config = Config("h", "shop", "u", "p", shards=("80-",), tablet_type=TabletType.RDONLY, mysql_tls=False)
-    Database(config).tables()
+    database_of(config).tables()
     assert set(server.targets("information_schema.")) == {"shop:80-@rdonly"}
 
 
@@ -287,23 +292,23 @@ def test_another_shard_answers_for_one_that_is_down(serve: Any) -> None:
         return NO_TABLET if ":-80" in target else [("a",), ("b",)]
 
     server = serve({**SCHEMA, "information_schema.tables": base_tables})
-    assert [table.name for table in Database(CONFIG).tables()] == ["a", "b"]
+    assert [table.name for table in DATABASE.tables()] == ["a", "b"]
     assert server.targets("information_schema.columns") == ["shop:80-@primary"]
     assert server.open == 0
 
 
 def test_a_database_that_is_down_is_a_transient_error(serve: Any) -> None:
     serve({**SCHEMA, "information_schema.tables": NO_TABLET})
-    with pytest.raises(AirbyteTracedException, match="No healthy primary tablet") as caught:
-        Database(CONFIG).tables()
-    assert caught.value.failure_type is FailureType.transient_error
+    with pytest.raises(SourceError, match="No healthy primary tablet") as caught:
+        DATABASE.tables()
+    assert isinstance(caught.value, TransientError)
 
 
 def test_a_lost_connection_is_told_without_asking_other_shards(serve: Any) -> None:
     lost = pymysql.OperationalError(2013, "Lost connection to MySQL server")
     server = serve({**SCHEMA, "information_schema.tables": lost})
-    with pytest.raises(AirbyteTracedException, match="failed or was lost"):
-        Database(CONFIG).tables()
+    with pytest.raises(SourceError, match="failed or was lost"):
+        DATABASE.tables()
     assert server.targets("information_schema.tables") == ["shop:-80@primary"]
 
 
@@ -313,33 +318,37 @@ def test_a_server_that_does_not_address_shards_is_asked_for_the_keyspace(serve: 
         return unknown if ":" in target else [("a",), ("b",)]
 
     server = serve({**SCHEMA, "information_schema.tables": base_tables})
-    assert [table.name for table in Database(CONFIG).tables()] == ["a", "b"]
+    assert [table.name for table in DATABASE.tables()] == ["a", "b"]
     assert server.targets("information_schema.tables") == ["shop:-80@primary", "shop@primary"]
 
 
 def test_a_missing_permission_is_told_after_the_keyspace_was_asked(serve: Any) -> None:
     server = serve({**SCHEMA, "information_schema.tables": DENIED})
-    with pytest.raises(AirbyteTracedException, match="may not read database 'shop'"):
-        Database(CONFIG).tables()
+    with pytest.raises(SourceError, match="may not read database 'shop'"):
+        DATABASE.tables()
     assert server.targets("information_schema.tables") == ["shop:-80@primary", "shop@primary"]
 
 
 def test_named_tables_are_asked_for_and_compared_exactly(serve: Any) -> None:
     server = serve({**SCHEMA, "information_schema.tables": [("a",), ("A",)]})
-    assert [table.name for table in Database(CONFIG).tables(["a", "missing"])] == ["a"]
+    assert [table.name for table in DATABASE.tables(["a", "missing"])] == ["a"]
     asked = [arguments for arguments in server.arguments if arguments]
     assert asked == [["a", "missing"]] * 3
 
 
 def test_no_names_need_no_server(serve: Any) -> None:
     server = serve(SCHEMA)
-    assert Database(CONFIG).tables([]) == []
+    assert DATABASE.tables([]) == []
     assert server.asked == []
 
 
 def test_the_binlog_status_is_that_of_the_tablet_type_with_sets_on_one_line(serve: Any) -> None:
     server = serve({"gtid_executed": [("a:1-5,\nb:1-7", "a:1-2", "FULL")]})
-    assert Database(CONFIG).binlog_status("-80", TabletType.REPLICA) == ("a:1-5,b:1-7", "a:1-2", True)
+    assert DATABASE.binlog_status("-80", TabletType.REPLICA) == (
+        "a:1-5,b:1-7",
+        "a:1-2",
+        True,
+    )
     assert server.targets("gtid_executed") == ["shop:-80@replica"]
 
 
@@ -355,7 +364,7 @@ def test_the_binlog_status_is_that_of_the_tablet_type_with_sets_on_one_line(serv
 )
 def test_the_binlog_status_is_none_where_the_server_does_not_tell(serve: Any, answer: Any) -> None:
     serve({"gtid_executed": answer})
-    assert Database(CONFIG).binlog_status("-80", TabletType.PRIMARY) is None
+    assert DATABASE.binlog_status("-80", TabletType.PRIMARY) is None
 
 
 @pytest.mark.parametrize(
@@ -369,30 +378,30 @@ def test_the_binlog_status_is_none_where_the_server_does_not_tell(serve: Any, an
 )
 def test_a_shard_that_does_not_answer_is_an_error_and_no_answer(serve: Any, answer: Exception) -> None:
     serve({"gtid_executed": answer})
-    with pytest.raises(AirbyteTracedException) as caught:
-        Database(CONFIG).binlog_status("-80", TabletType.PRIMARY)
-    assert caught.value.failure_type is FailureType.transient_error
+    with pytest.raises(SourceError) as caught:
+        DATABASE.binlog_status("-80", TabletType.PRIMARY)
+    assert isinstance(caught.value, TransientError)
 
 
 @pytest.mark.parametrize("image", ["MINIMAL", "NOBLOB"])
 def test_reduced_row_images_are_part_of_the_binlog_status(serve: Any, image: str) -> None:
     serve({"gtid_executed": [("a:1-5", "", image)]})
-    status = Database(CONFIG).binlog_status("-80", TabletType.PRIMARY)
+    status = DATABASE.binlog_status("-80", TabletType.PRIMARY)
     assert status is not None
     assert not status.full_images
 
 
 def test_a_ping_has_a_tablet_answer(serve: Any) -> None:
     server = serve({"information_schema": [(1,)]})
-    Database(CONFIG).ping()
+    DATABASE.ping()
     assert server.asked == [("shop@primary", "select 1 from information_schema.tables limit 1")]
 
 
 def test_tls_is_off_only_where_the_configuration_says_so(serve: Any) -> None:
     server = serve({})
-    Database(CONFIG).ping()
+    DATABASE.ping()
     assert server.options["ssl_disabled"] is True
     assert "ssl" not in server.options
-    Database(Config("db.example.com", "shop", "u", "pw-1234")).ping()
+    database_of(Config("db.example.com", "shop", "u", "pw-1234")).ping()
     assert server.options["ssl"].check_hostname is True
     assert "ssl_disabled" not in server.options

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_planetscale.delivery import Delivery, DeliveryQueue
-from source_planetscale.state import Cursor
+from source_planetscale.sync.delivery import Delivery, DeliveryQueue
+from source_planetscale.vstream.cursor import Cursor
 from unit_tests.fakes import DEADLINE
 
 if TYPE_CHECKING:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import pymysql
 import pytest
-from airbyte_cdk.models import FailureType
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from source_planetscale.config import Config, TabletType
-from source_planetscale.database import Database
-from source_planetscale.mysql_errors import diagnose, explain, is_refusal, is_shard_failure
+from source_planetscale.config import Config
+from source_planetscale.endpoint import TabletType
+from source_planetscale.errors import ConfigError, InternalError, SourceError, TransientError
+from source_planetscale.mysql.database import Database
+from source_planetscale.mysql.errors import diagnose, is_refusal, is_shard_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,114 +45,117 @@ def connect_error(origin: Exception) -> pymysql.OperationalError:
 
 
 @pytest.mark.parametrize(
-    ("error", "sentence", "failure_type"),
+    ("error", "sentence", "kind"),
     [
         (
             connect_error(socket.gaierror(-2, "Name or service not known")),
             "host name db.example.com is not known",
-            FailureType.transient_error,
+            TransientError,
         ),
         (
             connect_error(ConnectionRefusedError(111, "Connection refused")),
             "db.example.com:3306 refused the connection",
-            FailureType.transient_error,
+            TransientError,
         ),
-        (connect_error(TimeoutError("timed out")), "did not answer in time", FailureType.transient_error),
+        (connect_error(TimeoutError("timed out")), "did not answer in time", TransientError),
         (
             pymysql.OperationalError(2013, "Lost connection to MySQL server during query (timed out)"),
             "did not answer in time",
-            FailureType.transient_error,
+            TransientError,
         ),
         (
             pymysql.OperationalError(2013, "Lost connection to MySQL server during query"),
             "failed or was lost",
-            FailureType.transient_error,
+            TransientError,
         ),
-        (pymysql.InterfaceError(0, ""), "failed or was lost", FailureType.transient_error),
-        (BrokenPipeError(32, "Broken pipe"), "failed or was lost", FailureType.transient_error),
+        (pymysql.InterfaceError(0, ""), "failed or was lost", TransientError),
+        (BrokenPipeError(32, "Broken pipe"), "failed or was lost", TransientError),
         (
             pymysql.OperationalError(1045, "Access denied for user 'alice' (using password: YES)"),
             "denied access to user 'alice'",
-            FailureType.config_error,
+            ConfigError,
         ),
         (
             pymysql.OperationalError(1049, "VT05003: unknown database 'shop' in vschema"),
             "The database 'shop' does not exist",
-            FailureType.config_error,
+            ConfigError,
         ),
         (
             pymysql.OperationalError(2026, "SSL is required but the server doesn't support it"),
             "does not offer TLS",
-            FailureType.config_error,
+            ConfigError,
         ),
         (
             connect_error(ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")),
             "broke off the TLS handshake",
-            FailureType.config_error,
+            ConfigError,
         ),
         (
             pymysql.OperationalError(
                 1105, "server does not allow insecure connections, client must use SSL/TLS"
             ),
             "Turn mysql_tls on",
-            FailureType.config_error,
+            ConfigError,
         ),
         (
             pymysql.OperationalError(1105, "target: shop.-80.replica: no healthy tablet available for 'x'"),
             "No healthy replica tablet serves database 'shop' (target: shop.-80.replica",
-            FailureType.transient_error,
+            TransientError,
         ),
         (
             pymysql.OperationalError(1142, "SELECT command denied to user 'alice' for table 't'"),
             "User 'alice' may not read database 'shop'",
-            FailureType.config_error,
+            ConfigError,
         ),
         (
             pymysql.OperationalError(1105, "vttablet: rpc error: code = PermissionDenied desc = no"),
             "User 'alice' may not read database 'shop'",
-            FailureType.config_error,
+            ConfigError,
         ),
         (
             pymysql.OperationalError(1105, "rpc error: code = Unavailable desc = transport is closing"),
             "is not available",
-            FailureType.transient_error,
+            TransientError,
         ),
         (
             pymysql.OperationalError(1105, "VT12001: unsupported: that"),
             "answered with an error: VT12001",
-            FailureType.system_error,
+            InternalError,
         ),
         (
             pymysql.InternalError("Packet sequence number wrong"),
             "not its gRPC port",
-            FailureType.config_error,
+            ConfigError,
         ),
     ],
 )
 def test_an_error_becomes_a_sentence_and_a_kind(
-    error: Exception, sentence: str, failure_type: FailureType
+    error: Exception, sentence: str, kind: type[SourceError]
 ) -> None:
-    found = diagnose(error, CONFIG)
-    assert sentence in (found.message or "")
-    assert found.failure_type is failure_type
-    assert explain(error, CONFIG) == found.message == found.internal_message
+    found = diagnose(error, CONFIG.mysql, CONFIG.keyspace)
+    assert sentence in found.message
+    assert type(found) is kind
 
 
 @pytest.mark.parametrize("code", [1045, 1049, 1105, 1142, 1064, 2003, 2013])
 def test_the_password_never_shows(code: int) -> None:
     error = pymysql.OperationalError(code, f"the server repeats {SECRET}, no healthy tablet '{SECRET}'")
-    assert SECRET not in explain(error, CONFIG)
+    assert SECRET not in diagnose(error, CONFIG.mysql, CONFIG.keyspace).message
 
 
 def test_a_short_password_does_not_tear_up_the_sentence() -> None:
     config = Config("h", "shop", "u", "a")
     error = pymysql.OperationalError(1105, "a bad day")
-    assert explain(error, config).endswith("answered with an error: *** bad day")
+    assert diagnose(error, config.mysql, config.keyspace).message.endswith(
+        "answered with an error: *** bad day"
+    )
 
 
 def test_the_statement_that_vitess_quotes_is_cut_off() -> None:
     error = pymysql.OperationalError(1105, 'Unknown error (CallerID: u): Sql: "select x", BindVars: {}')
-    assert explain(error, CONFIG).endswith("answered with an error: Unknown error")
+    assert diagnose(error, CONFIG.mysql, CONFIG.keyspace).message.endswith(
+        "answered with an error: Unknown error"
+    )
 
 
 @pytest.mark.parametrize(
@@ -239,10 +242,10 @@ def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
 
 def refusal(port: int, host: str = "localhost", ca: str = "") -> str:
     config = Config(host, "shop", "alice", SECRET, mysql_port=port, tls_ca_certificate=ca)
-    with pytest.raises(AirbyteTracedException) as caught:
-        Database(config).ping()
-    assert SECRET not in f"{caught.value.message} {caught.value.internal_message}"
-    return caught.value.message or ""
+    with pytest.raises(SourceError) as caught:
+        Database(config.mysql, config.keyspace).ping()
+    assert SECRET not in caught.value.message
+    return caught.value.message
 
 
 def test_no_login_is_sent_to_a_server_without_tls() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_planetscale.columns.families import FAMILIES, UNKNOWN
-from source_planetscale.records import Phase, RecordBatch, RowFormatter
+from source_planetscale.records.lines import Phase, RecordBatch, RowFormatter
 from source_planetscale.table import Column
 from source_planetscale.vstream.rows import Rows
 from source_planetscale.vstream.wire import vstream_pb2 as wire

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_planetscale.shape import shape_of
-from source_planetscale.state import Cursor
+from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.images import IncompleteRow
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.reader import ShardReader

@@ -138,4 +138,4 @@ def test_the_spec_needs_no_module_that_connects() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, timeout=SECONDS, text=True
     ).stdout.split()
-    assert not {"grpc", "pymysql", "source_planetscale.stream"} & set(loaded)
+    assert not {"grpc", "pymysql", "source_planetscale.sync.stream"} & set(loaded)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_planetscale.sequence import RESERVE, ChangeSequence
+from source_planetscale.records.sequence import RESERVE, ChangeSequence
 
 NOW = 1_700_000_000_000_000
 

@@ -10,10 +10,10 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_planetscale.config import InvalidPositionPolicy
-from source_planetscale.database import BinlogStatus
+from source_planetscale.mysql.database import BinlogStatus
 from source_planetscale.shape import shape_of
-from source_planetscale.state import Cursor
 from source_planetscale.table import Column
+from source_planetscale.vstream.cursor import Cursor
 from unit_tests.events import (
     KEYLESS,
     KEYSPACE,

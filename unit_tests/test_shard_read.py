@@ -13,13 +13,13 @@ import grpc
 import pytest
 from airbyte_cdk.models import FailureType
 
-from source_planetscale.batches import BatchMaker
-from source_planetscale.delivery import Delivery, DeliveryQueue
-from source_planetscale.sequence import ChangeSequence
+from source_planetscale.follow.stall import StallClock
+from source_planetscale.records.batches import BatchMaker
+from source_planetscale.records.sequence import ChangeSequence
 from source_planetscale.shape import shape_of
-from source_planetscale.shard_read import ShardRead
-from source_planetscale.stall import StallClock
-from source_planetscale.state import Cursor, StreamState
+from source_planetscale.state import StreamState
+from source_planetscale.sync.delivery import Delivery, DeliveryQueue
+from source_planetscale.sync.shard_read import ShardRead
 from source_planetscale.table import Column
 from unit_tests.events import (
     KEYLESS,
@@ -59,6 +59,7 @@ from unit_tests.fakes import (
 from unit_tests.reading import ONE, THREE, TWO, after, saved
 
 if TYPE_CHECKING:
+    from source_planetscale.vstream.cursor import Cursor
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 pytestmark = pytest.mark.usefixtures("_in_no_time")
@@ -224,7 +225,7 @@ def test_a_server_that_begins_for_ever_is_stalled(again: Item, monkeypatch: pyte
     def for_ever(_cursor: Cursor) -> list[Item]:
         return [an_hour_passes, again] * 5 + [HUSH]
 
-    monkeypatch.setattr("source_planetscale.stall.time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr("source_planetscale.follow.stall.time", SimpleNamespace(monotonic=clock))
     outcome = Reading(FakeVtgate({SHARD: for_ever}), state=saved(after(5))).run()
     assert "nothing came for 60 seconds" in str(failure(outcome))
 
@@ -232,7 +233,7 @@ def test_a_server_that_begins_for_ever_is_stalled(again: Item, monkeypatch: pyte
 def test_a_long_wait_for_the_server_is_told_in_the_log(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("source_planetscale.stall.SECONDS_BETWEEN_REPORTS", 0.02)
+    monkeypatch.setattr("source_planetscale.follow.stall.SECONDS_BETWEEN_REPORTS", 0.02)
     with caplog.at_level("INFO"):
         catch_up([SILENCE], [transaction(10)], config=replace(CONFIG, timeout_seconds=0.3))
     told = [record.getMessage() for record in caplog.records if "Waiting for" in record.getMessage()]

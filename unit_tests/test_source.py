@@ -13,11 +13,11 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from source_planetscale.errors import config_error
+from source_planetscale.errors import ConfigError
 from source_planetscale.run import Entrypoint
 from source_planetscale.source import SourcePlanetscale
-from source_planetscale.state import Cursor
 from source_planetscale.table import Table
+from source_planetscale.vstream.cursor import Cursor
 from unit_tests.events import KEYSPACE, SHARD, TABLE, gtid, row, small_copy
 from unit_tests.fakes import PASSWORD, FakeDatabase, FakeVtgate, broken, stand_in
 
@@ -96,8 +96,8 @@ class Command:
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    monkeypatch.setattr("source_planetscale.shard_read.backoff_seconds", lambda _attempt: 0.0)
-    monkeypatch.setattr("source_planetscale.table_read._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("source_planetscale.sync.shard_read.backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr("source_planetscale.sync.table_read._POLL_SECONDS", 0.01)
     return Command(tmp_path, monkeypatch)
 
 
@@ -162,7 +162,7 @@ def test_a_check_that_works_succeeds(command: Command) -> None:
 @pytest.mark.parametrize(
     ("vtgate", "database", "named"),
     [
-        (FakeVtgate({}), FakeDatabase(failure=config_error("Access denied.")), "Access denied."),
+        (FakeVtgate({}), FakeDatabase(failure=ConfigError("Access denied.")), "Access denied."),
         (FakeVtgate({}, failures=[broken("no", DENIED)] * 9), FakeDatabase(), "Check username and password"),
         (FakeVtgate({}, failures=[broken()] * 9), FakeDatabase(), "Check host, gRPC port"),
     ],

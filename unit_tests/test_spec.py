@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import given
 from hypothesis import strategies as st
 
 import source_planetscale
 from source_planetscale.config import FIELDS, Config, normalise
+from source_planetscale.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +131,7 @@ def test_whatever_the_parser_accepts_is_valid_against_the_spec(changes: dict[str
     raw = {**MINIMAL, **changes}
     try:
         Config.parse(raw)
-    except AirbyteTracedException:
+    except SourceError:
         return
     jsonschema.validate(normalise(raw), SCHEMA)
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airbyte_cdk.models import AirbyteStateMessageSerializer, FailureType
+from airbyte_cdk.models import AirbyteStateMessageSerializer
 from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from source_planetscale.errors import ConfigError, SourceError
 from source_planetscale.shape import ShapeColumn, shape_of
-from source_planetscale.state import Cursor, StreamState, state_messages
+from source_planetscale.state import StreamState, state_messages
+from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.events import KEYSPACE, SHARD, TABLE, UUID, gtid, last_key, row
@@ -32,9 +33,9 @@ def parse(raw: dict[str, Any]) -> StreamState:
 
 
 def refusal(raw: dict[str, Any]) -> str:
-    with pytest.raises(AirbyteTracedException) as caught:
+    with pytest.raises(SourceError) as caught:
         parse(raw)
-    assert caught.value.failure_type is FailureType.config_error
+    assert isinstance(caught.value, ConfigError)
     text = str(caught.value)
     assert "'orders'" in text
     assert "clear the stream's data" in text
@@ -267,7 +268,7 @@ def test_a_null_in_the_go_connectors_object_is_a_stream_that_was_never_read() ->
     ],
 )
 def test_what_is_no_state_is_refused_and_not_taken_for_a_fresh_start(saved_form: object) -> None:
-    with pytest.raises(AirbyteTracedException, match="state"):
+    with pytest.raises(SourceError, match="state"):
         state_messages(saved_form)
 
 
@@ -275,7 +276,7 @@ def test_what_is_no_state_is_refused_and_not_taken_for_a_fresh_start(saved_form:
 def test_a_streams_state_that_is_no_object_is_refused_with_its_name(garbage: object) -> None:
     v2 = {"type": "STREAM", "stream": {"stream_descriptor": {"name": "orders"}, "stream_state": garbage}}
     for saved_form in ([v2], {"streams": {"shop:orders": garbage}}):
-        with pytest.raises(AirbyteTracedException, match="'orders'"):
+        with pytest.raises(SourceError, match="'orders'"):
             state_messages(saved_form)
 
 
@@ -297,7 +298,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_json_is_a_state_or_refused_in_a_sentence(content: object) -> None:
-    with suppress(AirbyteTracedException):
+    with suppress(SourceError):
         assert all(message["type"] in ("STREAM", "GLOBAL") for message in state_messages(content))
 
 

@@ -16,9 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from source_planetscale.config import InvalidPositionPolicy
-from source_planetscale.records import RecordBatch
-from source_planetscale.state import Cursor, StreamState
-from source_planetscale.stream import TableStream
+from source_planetscale.errors import ConfigError
+from source_planetscale.records.lines import RecordBatch
+from source_planetscale.state import StreamState
+from source_planetscale.sync.stream import TableStream
+from source_planetscale.vstream.cursor import Cursor
 from unit_tests.events import (
     KEYLESS,
     KEYSPACE,
@@ -61,7 +63,7 @@ FULL = SyncMode.full_refresh
 
 @pytest.fixture
 def _checkpoint_after_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("source_planetscale.checkpoint.ROWS_BETWEEN_CHECKPOINTS", 1)
+    monkeypatch.setattr("source_planetscale.sync.checkpoint.ROWS_BETWEEN_CHECKPOINTS", 1)
 
 
 # States.
@@ -152,7 +154,7 @@ def test_a_column_that_is_gone_is_an_error_of_this_stream() -> None:
     stream = TableStream(TABLE, CONFIG, shards=[SHARD], known_shards=[SHARD])
     catalog = configured()
     catalog.stream.json_schema = {"properties": {"id": {}, "gone": {}, "_ab_cdc_cursor": {}}}
-    with pytest.raises(AirbyteTracedException, match=r"no longer has the column\(s\) gone"):
+    with pytest.raises(ConfigError, match=r"no longer has the column\(s\) gone"):
         stream._refuse_missing_columns(catalog)
 
 

@@ -26,7 +26,7 @@ from unit_tests.fakes import (
 from unit_tests.reading import ONE, after, saved
 
 if TYPE_CHECKING:
-    from source_planetscale.state import Cursor
+    from source_planetscale.vstream.cursor import Cursor
 
 pytestmark = pytest.mark.usefixtures("_in_no_time")
 

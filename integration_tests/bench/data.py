@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from source_planetscale.config import Config
-from source_planetscale.state import Cursor
 from source_planetscale.vstream.client import VStreamClient
+from source_planetscale.vstream.cursor import Cursor
 
 if TYPE_CHECKING:
     from integration_tests.vitess.cluster import VitessCluster
@@ -140,12 +140,9 @@ def change_rows(
 def state_of(config: dict[str, object], tables: list[str], shards: list[str]) -> list[dict[str, object]]:
     """The state of a sync that has copied the tables up to this moment."""
     parsed = Config.parse(config)
-    client = VStreamClient(parsed)
+    client = VStreamClient(parsed.grpc, parsed.keyspace)
     try:
-        positions = {
-            shard: client.current_position(tables[0], parsed.database, shard, _POSITION_SECONDS)
-            for shard in shards
-        }
+        positions = {shard: client.current_position(tables[0], shard, _POSITION_SECONDS) for shard in shards}
     finally:
         client.close()
     cursors = {

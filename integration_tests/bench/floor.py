@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from source_planetscale.config import Config
-from source_planetscale.state import Cursor
 from source_planetscale.vstream.client import VStreamClient
+from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ def responses(options: list[str]) -> Iterator[bytes]:
     config = Config.parse(json.loads(Path(files.config).read_text()))
     table = json.loads(Path(files.catalog).read_text())["streams"][0]["stream"]["name"]
     cursor, end = Cursor(config.database, config.shards[0]), ""
-    client = VStreamClient(config)
+    client = VStreamClient(config.grpc, config.keyspace)
     if files.state:
         state = json.loads(Path(files.state).read_text())[0]["stream"]["stream_state"]
         saved = state["shards"][cursor.shard]["cursor"]
         cursor = Cursor.decode(saved, keyspace=cursor.keyspace, shard=cursor.shard)
-        end = client.current_position(table, cursor.keyspace, cursor.shard, _POSITION_SECONDS)
+        end = client.current_position(table, cursor.shard, _POSITION_SECONDS)
     call = client.open(table, cursor)
     for raw in call:
         yield raw

@@ -18,12 +18,12 @@ from airbyte_cdk.entrypoint import AirbyteEntrypoint
 from airbyte_cdk.models import AirbyteMessage, AirbyteRecordMessage, Type
 
 from integration_tests.bench.floor import responses
-from source_planetscale.batches import BatchMaker
 from source_planetscale.columns import json_schema
 from source_planetscale.config import Config
-from source_planetscale.database import Database
-from source_planetscale.sequence import ChangeSequence
-from source_planetscale.state import Cursor
+from source_planetscale.mysql.database import Database
+from source_planetscale.records.batches import BatchMaker
+from source_planetscale.records.sequence import ChangeSequence
+from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.reader import ShardReader
@@ -89,7 +89,7 @@ def main() -> None:
     name = json.loads(Path(options[options.index("--catalog") + 1]).read_text())["streams"][0]["stream"][
         "name"
     ]
-    (table,) = Database(config).tables({name})
+    (table,) = Database(config.mysql, config.keyspace).tables({name})
     result: dict[str, float] = {}
     for make, key in ((_lines, "lines"), (_objects, "objects")) * _ROUNDS:
         started = time.process_time()

@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from source_planetscale.run import run
-from source_planetscale.shard_read import ShardRead
+from source_planetscale.sync.shard_read import ShardRead
 
 _FUNCTIONS = 16
 

@@ -12,8 +12,8 @@ import time
 from collections import Counter
 from typing import Any
 
-from source_planetscale.replication import Replication
 from source_planetscale.run import run
+from source_planetscale.sync.replication import Replication
 from source_planetscale.vstream.client import VStreamClient
 
 # Imported by the command when it reads, and part of its start-up.

@@ -15,7 +15,7 @@ from integration_tests.demo.picture import Summary, picture
 from integration_tests.demo.replica import Replica
 from integration_tests.demo.shop import COMPARED, EVENTS, KEYSPACE, ROOT, Shop, running_shop
 from integration_tests.demo.terminal import WIDTH, Terminal, bar, columns, padded
-from source_planetscale.state import Cursor
+from source_planetscale.vstream.cursor import Cursor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

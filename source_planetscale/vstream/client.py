@@ -1,4 +1,4 @@
-"""vtgate's gRPC door: channels, credentials and requests."""
+"""vtgate's gRPC port: channels, credentials and requests."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import grpc
 import grpc.experimental
 
-from source_planetscale.config import TabletType
+from source_planetscale.endpoint import TabletType
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from source_planetscale.config import Config
-    from source_planetscale.state import Cursor
+    from source_planetscale.endpoint import Endpoint, Keyspace
+    from source_planetscale.vstream.cursor import Cursor
 
 _METHOD = "/vtgateservice.Vitess/VStream"
 # vtgate drops clients that ping more often than every 10 s.
@@ -63,11 +63,22 @@ class VStreamCall:
 
 
 class VStreamClient:
-    """Opens VStreams; one channel per shard, so that a shard that waits does not hold up another."""
+    """Opens VStreams; one channel per shard, so that a shard that waits does not hold up another.
 
-    def __init__(self, config: Config) -> None:
-        """Keeps the configuration; connects at the first stream."""
-        self._config = config
+    Attributes:
+        endpoint: vtgate's gRPC port.
+        keyspace: What is read.
+    """
+
+    def __init__(self, endpoint: Endpoint, keyspace: Keyspace) -> None:
+        """Connects at the first stream.
+
+        Args:
+            endpoint: vtgate's gRPC port.
+            keyspace: What is read.
+        """
+        self.endpoint = endpoint
+        self.keyspace = keyspace
         self._channels: dict[str, grpc.Channel] = {}
         self._window_bytes = window_bytes(1)
         self._closed = False
@@ -93,12 +104,11 @@ class VStreamClient:
             gtid.table_p_ks.append(wire.TableLastPK(table_name=table, lastpk=lastpk))
         return self._call(table, gtid, None)
 
-    def current_position(self, table: str, keyspace: str, shard: str, timeout: float) -> str:
+    def current_position(self, table: str, shard: str, timeout: float) -> str:
         """Asks for the position of a shard at this moment.
 
         Args:
             table: Any table of the keyspace; only its name goes into the request's filter.
-            keyspace: The keyspace.
             shard: The shard.
             timeout: Seconds to wait for the answer.
 
@@ -108,7 +118,7 @@ class VStreamClient:
         Raises:
             VStreamError: There was no answer.
         """
-        gtid = wire.ShardGtid(keyspace=keyspace, shard=shard, gtid="current")
+        gtid = wire.ShardGtid(keyspace=self.keyspace.name, shard=shard, gtid="current")
         call = self._call(table, gtid, timeout)
         try:
             for raw in call:
@@ -136,13 +146,12 @@ class VStreamClient:
             self._channels.clear()
 
     def _call(self, table: str, gtid: wire.ShardGtid, timeout: float | None) -> VStreamCall:
-        config = self._config
         request = wire.VStreamRequest(
-            tablet_type=_TABLET_TYPES[config.tablet_type],
+            tablet_type=_TABLET_TYPES[self.keyspace.tablet_type],
             vgtid=wire.VGtid(shard_gtids=[gtid]),
             filter=wire.Filter(rules=[wire.Rule(match=table, filter=_select_all(table))]),
             flags=wire.VStreamFlags(
-                heartbeat_interval=_HEARTBEAT_SECONDS, stop_on_reshard=True, cells=config.cells
+                heartbeat_interval=_HEARTBEAT_SECONDS, stop_on_reshard=True, cells=self.keyspace.cells
             ),
         )
         method = self._channel(gtid.shard).unary_stream(
@@ -150,14 +159,14 @@ class VStreamClient:
             request_serializer=wire.VStreamRequest.SerializeToString,
             response_deserializer=None,
         )
-        return VStreamCall(method(request, timeout=timeout, metadata=_credentials(config)))
+        return VStreamCall(method(request, timeout=timeout, metadata=_credentials(self.endpoint)))
 
     def _channel(self, shard: str) -> grpc.Channel:
         with self._lock:
             if self._closed:
                 raise VStreamError(grpc.StatusCode.CANCELLED, "the connection was closed")
             if shard not in self._channels:
-                self._channels[shard] = _new_channel(self._config, self._window_bytes)
+                self._channels[shard] = _new_channel(self.endpoint, self._window_bytes)
             return self._channels[shard]
 
 
@@ -166,8 +175,8 @@ def window_bytes(shards: int) -> int:
     return min(max(_WINDOWS_BYTES // max(shards, 1), _SMALLEST_WINDOW_BYTES), _LARGEST_WINDOW_BYTES)
 
 
-def _new_channel(config: Config, window: int) -> grpc.Channel:
-    target = f"{config.host}:{config.grpc_port}"
+def _new_channel(endpoint: Endpoint, window: int) -> grpc.Channel:
+    target = str(endpoint)
     options = [
         # A row is never split, and vtgate's own limit can be raised: the server's limit decides.
         ("grpc.max_receive_message_length", -1),
@@ -181,17 +190,17 @@ def _new_channel(config: Config, window: int) -> grpc.Channel:
         # The thread that reads a shard also drives its channel: no hand-over per response.
         (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
     ]
-    if not config.grpc_tls:
+    if not endpoint.tls:
         return grpc.insecure_channel(target, options)
-    roots = config.tls_ca_certificate.encode() or None
+    roots = endpoint.ca_certificate.encode() or None
     return grpc.secure_channel(target, grpc.ssl_channel_credentials(roots), options)
 
 
-def _credentials(config: Config) -> tuple[tuple[str, str], ...]:
+def _credentials(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
     # PlanetScale reads the header of HTTP's basic scheme, a vtgate with static authentication the two keys.
-    basic = base64.b64encode(f"{config.username}:{config.password}".encode()).decode()
+    basic = base64.b64encode(f"{endpoint.username}:{endpoint.password}".encode()).decode()
     header = (("authorization", f"Basic {basic}"),)
-    pair = (("username", config.username), ("password", config.password))
+    pair = (("username", endpoint.username), ("password", endpoint.password))
     # gRPC refuses a whole call for the sake of a value that is no printable ASCII.
     return header + pair if all(_fits_header(value) for _, value in pair) else header
 

@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from source_planetscale.columns import columns_of
 from source_planetscale.shape import hazard, shape_of
 from source_planetscale.vstream.binlog_file import BinlogFile
+from source_planetscale.vstream.fields import columns_of
 from source_planetscale.vstream.images import Images, IncompleteRow
 from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
 from source_planetscale.vstream.position import Goal
@@ -23,8 +23,8 @@ from source_planetscale.vstream.wire import vstream_pb2 as wire
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from source_planetscale.state import Cursor
     from source_planetscale.table import Column, Table
+    from source_planetscale.vstream.cursor import Cursor
     from source_planetscale.vstream.position import Position
     from source_planetscale.vstream.rows import RowBlock
 

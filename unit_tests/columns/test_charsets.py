@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_planetscale.columns import Encoder, columns_of, complete, encode_each
+from source_planetscale.columns import Encoder, complete, encode_each
 from source_planetscale.columns.charsets import charset_named, charset_of_collation
 from source_planetscale.columns.text import text_encoder
 from source_planetscale.table import Column
+from source_planetscale.vstream.fields import columns_of
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 # Bytes and text as MySQL converts them.

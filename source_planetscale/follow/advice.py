@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING
 from source_planetscale.vstream.images import IncompleteRow
 
 if TYPE_CHECKING:
-    from source_planetscale.config import Config
+    from source_planetscale.endpoint import Endpoint, Keyspace
     from source_planetscale.vstream.errors import VStreamError
     from source_planetscale.vstream.reader import ShapeHazard
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 
-def explain(error: VStreamError, config: Config) -> str:
+def explain(error: VStreamError, endpoint: Endpoint, keyspace: Keyspace) -> str:
     """Turns a broken stream into words that say what to do.
 
     Args:
         error: The error.
-        config: The configuration that was used.
+        endpoint: vtgate's gRPC port.
+        keyspace: What was to be read.
 
     Returns:
         A sentence or two without secrets and without key values.
     """
-    door = f"{config.host}:{config.grpc_port}"
     code = error.code.name
     if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return (
-            f"vtgate at {door} refused the stream ({code}: {error.detail}). Check username and password, "
+            f"vtgate at {endpoint} refused the stream ({code}: {error.detail}). Check username and password, "
             "and that this user may read the database."
         )
     if error.shard_is_unknown:
@@ -37,27 +37,30 @@ def explain(error: VStreamError, config: Config) -> str:
         )
     if error.position_is_unreachable:
         return (
-            f"no {config.tablet_type.value} tablet could serve the stream (vtgate says: {error.detail}). "
+            f"no {keyspace.tablet_type.value} tablet could serve the stream (vtgate says: {error.detail}). "
             "Check that such a tablet runs in the configured cells and is not behind."
         )
     if code == "UNIMPLEMENTED":
-        return f"{door} is no vtgate with VStream (UNIMPLEMENTED: {error.detail}). Check host and gRPC port."
+        return (
+            f"{endpoint} is no vtgate with VStream (UNIMPLEMENTED: {error.detail}). Check host and gRPC port."
+        )
     if code == "DEADLINE_EXCEEDED":
         return (
-            f"vtgate at {door} accepted the connection but did not answer in time. Check host and gRPC port."
+            f"vtgate at {endpoint} accepted the connection but did not answer in time. Check host and gRPC "
+            "port."
         )
     if code == "UNAVAILABLE":
         return (
-            f"there is no connection to vtgate's gRPC port at {door} ({error.detail}). Check host, gRPC port "
-            "and the TLS setting, and that the port can be reached from here."
+            f"there is no connection to vtgate's gRPC port at {endpoint} ({error.detail}). Check host, gRPC "
+            "port and the TLS setting, and that the port can be reached from here."
         )
     return f"{code}: {error.detail}"
 
 
-def about_lookup(error: VStreamError, config: Config, shard: str) -> str:
+def about_lookup(error: VStreamError, endpoint: Endpoint, keyspace: Keyspace, shard: str) -> str:
     """Says that the current position of a shard could not be read; arguments as `explain`."""
-    where = f"shard {shard} of keyspace {config.database}"
-    return f"The current position of {where} could not be read: {explain(error, config)}"
+    where = f"shard {shard} of keyspace {keyspace.name}"
+    return f"The current position of {where} could not be read: {explain(error, endpoint, keyspace)}"
 
 
 def about_finding(finding: ShapeHazard | IncompleteRow, where: str) -> str:

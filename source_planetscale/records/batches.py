@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from source_planetscale.records import Phase, RecordBatch, RowFormatter
+from source_planetscale.records.lines import Phase, RecordBatch, RowFormatter
 from source_planetscale.vstream.rows import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from source_planetscale.config import Config
-    from source_planetscale.sequence import ChangeSequence
+    from source_planetscale.records.sequence import ChangeSequence
     from source_planetscale.table import Table
     from source_planetscale.vstream.reader import RowFields, RowRun
 

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.models import AirbyteStream, StreamDescriptor, SyncMode
 from airbyte_cdk.sources.streams import CheckpointMixin, Stream
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_planetscale.batches import ADDED_COLUMNS, CDC_CURSOR_COLUMN, BatchMaker, added_properties
-from source_planetscale.checkpoint import CheckpointPolicy
+from source_planetscale.airbyte_errors import traced, traced_errors
 from source_planetscale.columns import stream_schema
 from source_planetscale.config import InvalidPositionPolicy
-from source_planetscale.errors import combined, config_error, system_error
-from source_planetscale.progress import ProgressLog
-from source_planetscale.sequence import ChangeSequence
-from source_planetscale.shard_read import ShardRead
-from source_planetscale.state import Cursor, StreamState
-from source_planetscale.table_read import TableRead
+from source_planetscale.errors import ConfigError, InternalError, SourceError
+from source_planetscale.records.batches import ADDED_COLUMNS, CDC_CURSOR_COLUMN, BatchMaker, added_properties
+from source_planetscale.records.sequence import ChangeSequence
+from source_planetscale.state import StreamState
+from source_planetscale.sync.checkpoint import CheckpointPolicy
+from source_planetscale.sync.progress import ProgressLog
+from source_planetscale.sync.shard_read import ShardRead
+from source_planetscale.sync.table_read import TableRead
+from source_planetscale.vstream.cursor import Cursor
 
 if TYPE_CHECKING:
     import logging
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from airbyte_cdk.sources.utils.slice_logger import SliceLogger
 
     from source_planetscale.config import Config
-    from source_planetscale.delivery import Delivery, DeliveryQueue
-    from source_planetscale.records import RecordBatch
-    from source_planetscale.sync import Sync
+    from source_planetscale.records.lines import RecordBatch
+    from source_planetscale.sync.context import Sync
+    from source_planetscale.sync.delivery import Delivery, DeliveryQueue
     from source_planetscale.table import Table
 
 
@@ -116,6 +117,7 @@ class TableStream(CheckpointMixin, Stream):
         return self._reading.state_json if self._reading else {}
 
     @state.setter
+    @traced_errors()
     def state(self, value: MutableMapping[str, Any]) -> None:
         self._saved = StreamState.parse(value, keyspace=self.namespace, stream=self.name)
 
@@ -146,25 +148,33 @@ class TableStream(CheckpointMixin, Stream):
         """Reads all slices as the CDK does, then tells the errors of all shards at once.
 
         Raises:
-            AirbyteTracedException: The catalog or the state does not fit, or at least one shard failed.
+            SourceError: The catalog or the state does not fit, or at least one shard failed.
         """
-        if self._sync is None:
-            raise system_error(f"Stream {self.name} was read without a connection.")
-        self._refuse_missing_columns(configured_stream)
-        state = self._first_state(configured_stream.sync_mode)
-        self._say_what_keyless_means()
-        reading = self._reading = _Reading(self._table, self._shards, state, self._sync)
-        try:
-            if self._config.include_cdc_columns:
-                # The numbers of the change cursor are reserved before the first of them leaves.
-                yield self._checkpoint_state(reading.state_json, state_manager)
-            yield from super().read(
-                configured_stream, logger, slice_logger, reading.state_json, state_manager, internal_config
-            )
-        finally:
-            reading.close()
-        if reading.errors:
-            raise combined(reading.errors, StreamDescriptor(name=self.name, namespace=self.namespace))
+        with traced_errors():
+            if self._sync is None:
+                raise InternalError(f"Stream {self.name} was read without a connection.")
+            self._refuse_missing_columns(configured_stream)
+            state = self._first_state(configured_stream.sync_mode)
+            self._say_what_keyless_means()
+            reading = self._reading = _Reading(self._table, self._shards, state, self._sync)
+            try:
+                if self._config.include_cdc_columns:
+                    # The numbers of the change cursor are reserved before the first of them leaves.
+                    yield self._checkpoint_state(reading.state_json, state_manager)
+                yield from super().read(
+                    configured_stream,
+                    logger,
+                    slice_logger,
+                    reading.state_json,
+                    state_manager,
+                    internal_config,
+                )
+            finally:
+                reading.close()
+            if reading.errors:
+                raise traced(
+                    reading.errors.values(), StreamDescriptor(name=self.name, namespace=self.namespace)
+                )
 
     def read_records(
         self,
@@ -197,7 +207,7 @@ class TableStream(CheckpointMixin, Stream):
             if shard not in self._known_shards and (cursor.position or cursor.last_pk)
         ]
         if gone and self._config.invalid_position_policy is InvalidPositionPolicy.FAIL:
-            raise config_error(
+            raise ConfigError(
                 f"The saved state of stream {self.name} follows shard(s) {', '.join(gone)}, which keyspace "
                 f"{self.namespace} no longer has: it was resharded to {', '.join(self._known_shards)}. Clear "
                 "this stream's data to copy it from the new shards, or set 'Invalid saved position behavior' "
@@ -221,7 +231,7 @@ class TableStream(CheckpointMixin, Stream):
         configured = configured_stream.stream.json_schema.get("properties", {})
         missing = sorted(set(configured) - {column.name for column in self._table.columns} - ADDED_COLUMNS)
         if missing:
-            raise config_error(
+            raise ConfigError(
                 f"Table {self.name} of keyspace {self.namespace} no longer has the column(s) "
                 f"{', '.join(missing)} that this connection selects. Refresh the source's schema and save "
                 "the connection."
@@ -268,7 +278,7 @@ class _Reading:
     def _next(self) -> Delivery | None:
         try:
             return next(self._deliveries)
-        except AirbyteTracedException as error:
+        except SourceError as error:
             # Told after the state of what was read: see `TableStream.read`.
             self.errors[""] = error
             self._ended.update(self._shards)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, StreamDescriptor
 from airbyte_cdk.sources.streams import Stream
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_planetscale.database import Database
-from source_planetscale.errors import combined, config_error
-from source_planetscale.positions import ShardPositions
-from source_planetscale.sequence import ChangeSequence
-from source_planetscale.stream import TableStream
-from source_planetscale.sync import Sync
+from source_planetscale.airbyte_errors import traced
+from source_planetscale.errors import ConfigError, SourceError
+from source_planetscale.follow.positions import ShardPositions
+from source_planetscale.mysql.database import Database
+from source_planetscale.mysql.shards import selected_shards
+from source_planetscale.records.sequence import ChangeSequence
+from source_planetscale.sync.context import Sync
+from source_planetscale.sync.stream import TableStream
 from source_planetscale.vstream.client import VStreamClient
 
 if TYPE_CHECKING:
@@ -63,28 +64,6 @@ def states_with_namespaces(
     return messages
 
 
-def selected_shards(config: Config, known: Sequence[str]) -> list[str]:
-    """Decides which shards to read.
-
-    Args:
-        config: The configuration; an empty list of shards means all.
-        known: The shards that serve the keyspace.
-
-    Returns:
-        The shards in the order of `known`.
-
-    Raises:
-        AirbyteTracedException: A configured shard does not exist.
-    """
-    unknown = [shard for shard in config.shards if shard not in known]
-    if unknown:
-        raise config_error(
-            f"The configuration lists shard(s) {', '.join(unknown)}, which keyspace {config.database} does "
-            f"not have. Its shards are {', '.join(known)}: correct the field 'shards' or leave it empty."
-        )
-    return [shard for shard in known if not config.shards or shard in config.shards]
-
-
 class UnreadableStream(Stream):
     """A configured stream that cannot be read; reading it tells why."""
 
@@ -112,7 +91,7 @@ class UnreadableStream(Stream):
     def read(self, *args: Any, **kwargs: Any) -> Iterable[StreamData]:
         """Raises the error."""
         descriptor = StreamDescriptor(name=self._name, namespace=self._namespace)
-        raise combined({"": self._error}, descriptor)
+        raise traced([self._error], descriptor)
 
     def read_records(self, *args: Any, **kwargs: Any) -> Iterable[Mapping[str, Any]]:
         """Raises the error."""
@@ -127,9 +106,9 @@ class Replication:
     ) -> None:
         """Connects nothing yet. The arguments are those of `Sync`."""
         self._config = config
-        self._database = Database(config)
-        self._client = VStreamClient(config)
-        positions = ShardPositions(config, self._client, self._database, interrupted)
+        self._database = Database(config.mysql, config.keyspace)
+        self._client = VStreamClient(config.grpc, config.keyspace)
+        positions = ShardPositions(config.patience, self._client, self._database, interrupted)
         records = ChangeSequence(0, 0)
         self._sync = Sync(
             config, self._client, self._database, positions, records, logger, interrupted, batched
@@ -144,9 +123,9 @@ class Replication:
         names = {configured.stream.name for configured in catalog.streams}
         try:
             known = self._database.shards()
-            shards = selected_shards(self._config, known)
+            shards = selected_shards(self._config.keyspace, known)
             tables = {table.name: table for table in self._database.tables(names)}
-        except AirbyteTracedException as error:
+        except SourceError as error:
             return [_unreadable(configured, error) for configured in catalog.streams]
         self._client.share(len(shards))
         streams = (
@@ -169,7 +148,7 @@ class Replication:
         if table is None or configured.stream.namespace != self._config.database:
             return _unreadable(
                 configured,
-                config_error(
+                ConfigError(
                     f"Table {configured.stream.name} of keyspace {configured.stream.namespace} was not found "
                     f"in database {self._config.database}. It was dropped or renamed, or the user may not "
                     "read it: refresh the source's schema and take the stream out of the connection."
@@ -189,7 +168,7 @@ def _without_namesakes(streams: Iterable[Stream], catalog: ConfiguredAirbyteCata
         if names[stream.name] == 1:
             yield stream
         else:
-            error = config_error(
+            error = ConfigError(
                 f"The catalog holds {names[stream.name]} streams named {stream.name}. Leave one of them."
             )
             yield UnreadableStream(stream.name, stream.namespace or "", error)

@@ -12,8 +12,8 @@ from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from source_planetscale.state import Cursor
     from source_planetscale.table import Table
+    from source_planetscale.vstream.cursor import Cursor
 
 _AHEAD = "the server has not executed all of it, so it is ahead of the server or of another cluster"
 

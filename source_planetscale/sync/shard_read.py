@@ -10,16 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-
-from source_planetscale import advice
-from source_planetscale.config import InvalidPositionPolicy, TabletType
-from source_planetscale.delivery import Delivery
-from source_planetscale.errors import config_error, system_error, transient_error
-from source_planetscale.positions import backoff_seconds
-from source_planetscale.resume import Verdict, judge
+from source_planetscale.endpoint import TabletType
+from source_planetscale.errors import ConfigError, InternalError, SourceError, TransientError
+from source_planetscale.follow import advice
+from source_planetscale.follow.patience import backoff_seconds
+from source_planetscale.follow.resume import Verdict, judge
+from source_planetscale.follow.stall import StallClock
 from source_planetscale.shape import shape_of
-from source_planetscale.stall import StallClock
+from source_planetscale.sync.delivery import Delivery
 from source_planetscale.vstream.bundle import Bundle
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.images import IncompleteRow
@@ -31,13 +29,13 @@ from source_planetscale.vstream.wire import vstream_pb2 as wire
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from source_planetscale.batches import BatchMaker
-    from source_planetscale.delivery import DeliveryQueue
-    from source_planetscale.resume import ServedPositions
-    from source_planetscale.state import Cursor
-    from source_planetscale.sync import Sync
+    from source_planetscale.follow.resume import ServedPositions
+    from source_planetscale.records.batches import BatchMaker
+    from source_planetscale.sync.context import Sync
+    from source_planetscale.sync.delivery import DeliveryQueue
     from source_planetscale.table import Table
     from source_planetscale.vstream.client import VStreamCall
+    from source_planetscale.vstream.cursor import Cursor
 
 _JOIN_SECONDS = 5.0
 
@@ -114,10 +112,10 @@ class ShardRead:
         try:
             self._read()
             self._complete_shape()
-        except AirbyteTracedException as failure:
+        except SourceError as failure:
             error = failure
         except Exception as failure:
-            error = system_error(f"Reading {self._where} failed unexpectedly: {_kind_and_place(failure)}.")
+            error = InternalError(f"Reading {self._where} failed unexpectedly: {_kind_and_place(failure)}.")
         self._queue.put(Delivery(self.shard, self._cursor, ended=True, error=error))
 
     def _read(self) -> None:
@@ -217,7 +215,7 @@ class ShardRead:
                         del delivery
                 if reader.journal is not None:
                     keyspace, table = self._table.keyspace, self._table.name
-                    raise config_error(advice.about_reshard(reader.journal, keyspace, self.shard, table))
+                    raise ConfigError(advice.about_reshard(reader.journal, keyspace, self.shard, table))
                 if reader.done or reader.at_next_file or self._closing.is_set():
                     return
         finally:
@@ -259,9 +257,8 @@ class ShardRead:
         self._cursor = self._cursor.restarted()
 
     def _copy_again(self, problem: str) -> None:
-        may_copy = self._sync.config.invalid_position_policy is InvalidPositionPolicy.RESYNC
-        if not may_copy or self._copied_again:
-            raise config_error(advice.about_copy_again(problem))
+        if not self._sync.config.patience.copies_again or self._copied_again:
+            raise ConfigError(advice.about_copy_again(problem))
         self._sync.logger.warning(f"{problem} As configured, this shard's copy of the table starts again.")
         self._copied_again = True
         self._cursor = self._cursor.restarted()
@@ -276,14 +273,15 @@ class ShardRead:
             return f"nothing came for {config.timeout_seconds:g} seconds"
         if error.shape_is_unreadable:
             raise ShapeHazard(f"the server says: {error.detail}") from None
+        words = advice.explain(error, self._sync.client.endpoint, self._sync.client.keyspace)
         if error.permanent:
-            raise config_error(f"Reading {self._where} failed: {advice.explain(error, config)}")
-        return advice.explain(error, config)
+            raise ConfigError(f"Reading {self._where} failed: {words}")
+        return words
 
     def _wait_before_retry(self, failures: int, reason: str) -> None:
         retries = self._sync.config.max_retries
         if failures > retries:
-            raise transient_error(advice.about_giving_up(self._where, failures, reason))
+            raise TransientError(advice.about_giving_up(self._where, failures, reason))
         seconds = backoff_seconds(failures)
         self._sync.logger.warning(
             f"The stream of {self._where} broke off ({reason}); attempt {failures} of {retries} to go on "

@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from typing import TYPE_CHECKING
 
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-
-from source_planetscale.advice import about_lookup
-from source_planetscale.config import TabletType
-from source_planetscale.errors import config_error, transient_error
-from source_planetscale.resume import ServedPositions
+from source_planetscale.endpoint import TabletType
+from source_planetscale.errors import ConfigError, SourceError, TransientError
+from source_planetscale.follow.advice import about_lookup
+from source_planetscale.follow.patience import backoff_seconds
+from source_planetscale.follow.resume import ServedPositions
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.position import Position, PositionError
 
 if TYPE_CHECKING:
-    from source_planetscale.config import Config
-    from source_planetscale.database import Database
+    from source_planetscale.follow.patience import Patience
+    from source_planetscale.mysql.database import Database
     from source_planetscale.vstream.client import VStreamClient
-
-
-_FIRST_BACKOFF_SECONDS = 0.5
-_LONGEST_BACKOFF_SECONDS = 30.0
-
-
-def backoff_seconds(attempt: int) -> float:
-    """How long to wait before the attempt after `attempt` failed ones; doubled each time, with jitter."""
-    longest: float = min(_LONGEST_BACKOFF_SECONDS, _FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
 
 
 class ShardPositions:
     """The positions of the shards in one sync; safe to use from several threads."""
 
     def __init__(
-        self, config: Config, client: VStreamClient, database: Database, interrupted: threading.Event
+        self, patience: Patience, client: VStreamClient, database: Database, interrupted: threading.Event
     ) -> None:
         """Asks nothing yet; waits between attempts end when `interrupted` is set."""
-        self._config = config
+        self._patience = patience
+        self._keyspace = client.keyspace
         self._client = client
         self._database = database
         self._interrupted = interrupted
         self._locks: dict[str, threading.Lock] = {}
-        self._stops: dict[str, Position | AirbyteTracedException] = {}
+        self._stops: dict[str, Position | SourceError] = {}
         self._served: dict[str, ServedPositions | None] = {}
         self._lock = threading.Lock()
 
@@ -55,7 +44,7 @@ class ShardPositions:
             table: A table of the keyspace, which the request needs.
 
         Raises:
-            AirbyteTracedException: The position could not be had; also for every later call.
+            SourceError: The position could not be had; also for every later call.
         """
         with self._lock_of(shard):
             if shard not in self._stops:
@@ -81,33 +70,33 @@ class ShardPositions:
         with self._lock:
             return self._locks.setdefault(shard, threading.Lock())
 
-    def _ask_current(self, shard: str, table: str) -> Position | AirbyteTracedException:
-        config = self._config
+    def _ask_current(self, shard: str, table: str) -> Position | SourceError:
+        patience, keyspace = self._patience, self._keyspace
         failures = 0
         while True:
             try:
-                text = self._client.current_position(table, config.database, shard, config.timeout_seconds)
+                text = self._client.current_position(table, shard, patience.timeout_seconds)
                 return Position.parse(text)
             except PositionError as error:
-                return config_error(
-                    f"The position of shard {shard} of keyspace {config.database} cannot be read: {error}. "
+                return ConfigError(
+                    f"The position of shard {shard} of keyspace {keyspace.name} cannot be read: {error}. "
                     "Use a MySQL server with GTIDs."
                 )
             except VStreamError as error:
                 self._client.reconnect(shard)
                 failures += 1
                 if error.permanent:
-                    return config_error(about_lookup(error, config, shard))
-                if failures > config.max_retries or self._interrupted.wait(backoff_seconds(failures)):
-                    return transient_error(about_lookup(error, config, shard))
+                    return ConfigError(about_lookup(error, self._client.endpoint, keyspace, shard))
+                if failures > patience.max_retries or self._interrupted.wait(backoff_seconds(failures)):
+                    return TransientError(about_lookup(error, self._client.endpoint, keyspace, shard))
 
     def _ask_served(self, shard: str) -> ServedPositions | None:
         try:
-            here = self._database.binlog_status(shard, self._config.tablet_type)
+            here = self._database.binlog_status(shard, self._keyspace.tablet_type)
             primary = here
-            if self._config.tablet_type is not TabletType.PRIMARY:
+            if self._keyspace.tablet_type is not TabletType.PRIMARY:
                 primary = self._database.binlog_status(shard, TabletType.PRIMARY)
-        except AirbyteTracedException:
+        except SourceError:
             # The stream itself will tell what is wrong.
             return None
         if here is None or primary is None:

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     import logging
 
     from source_planetscale.config import Config
-    from source_planetscale.database import Database
-    from source_planetscale.positions import ShardPositions
-    from source_planetscale.sequence import ChangeSequence
+    from source_planetscale.follow.positions import ShardPositions
+    from source_planetscale.mysql.database import Database
+    from source_planetscale.records.sequence import ChangeSequence
     from source_planetscale.vstream.client import VStreamClient
 
 

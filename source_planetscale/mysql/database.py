@@ -8,8 +8,8 @@ from collections import defaultdict
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from source_planetscale.errors import config_error
-from source_planetscale.mysql_errors import diagnose, is_answer, is_refusal, is_shard_failure
+from source_planetscale.errors import ConfigError
+from source_planetscale.mysql.errors import diagnose, is_answer, is_refusal, is_shard_failure
 from source_planetscale.table import Column, Table
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pymysql.connections import Connection
 
-    from source_planetscale.config import Config, TabletType
+    from source_planetscale.endpoint import Endpoint, Keyspace, TabletType
 
 _CONNECT_TIMEOUT_SECONDS = 10
 _ANSWER_TIMEOUT_SECONDS = 120
@@ -87,13 +87,19 @@ class Database:
     """The configured database (a keyspace) behind vtgate's MySQL port.
 
     Every method opens a connection of its own and closes it, so one object may serve several threads.
-    Every method raises `AirbyteTracedException` with a sentence for the user: a config error where
+    Every method raises `SourceError` with a sentence for the user: a config error where
     configuration or permissions are to blame, a transient error for the network and missing tablets.
     """
 
-    def __init__(self, config: Config) -> None:
-        """Remembers the configuration; nothing is opened yet."""
-        self._config = config
+    def __init__(self, endpoint: Endpoint, keyspace: Keyspace) -> None:
+        """Opens nothing yet.
+
+        Args:
+            endpoint: vtgate's MySQL port.
+            keyspace: What is read.
+        """
+        self._endpoint = endpoint
+        self._keyspace = keyspace
 
     def ping(self) -> None:
         """Logs in and has a tablet of the configured type answer."""
@@ -116,7 +122,7 @@ class Database:
                 return self._tables_at(target, names)
             except _error_types() as error:
                 if not is_answer(error):
-                    raise diagnose(error, self._config) from None
+                    raise diagnose(error, self._endpoint, self._keyspace) from None
                 if not is_shard_failure(error):
                     break
         with self._explained():
@@ -128,8 +134,8 @@ class Database:
         with self._explained(), self._connect(self._target()) as connection:
             shards = self._listed_shards(connection)
         if not shards:
-            raise config_error(
-                f"Database {self._config.database!r} has no serving shards. Check the spelling of database."
+            raise ConfigError(
+                f"Database {self._keyspace.name!r} has no serving shards. Check the spelling of database."
             )
         return shards
 
@@ -151,7 +157,7 @@ class Database:
         except _error_types() as error:
             if is_refusal(error):
                 return None
-            raise diagnose(error, self._config) from None
+            raise diagnose(error, self._endpoint, self._keyspace) from None
         executed, purged, row_image = rows[0] if rows else (None, None, None)
         if executed is None or purged is None:
             return None
@@ -159,7 +165,7 @@ class Database:
 
     def _schema_targets(self) -> list[str]:
         known = self.shards()
-        chosen = [shard for shard in known if shard in self._config.shards] or known
+        chosen = [shard for shard in known if shard in self._keyspace.shards] or known
         return [self._target(shard) for shard in chosen]
 
     def _tables_at(self, target: str, names: Collection[str] | None) -> list[Table]:
@@ -176,7 +182,7 @@ class Database:
         # MySQL compares these names without regard to case.
         wanted = {name for (name,) in base if names is None or name in names}
         return assemble(
-            self._config.database,
+            self._keyspace.name,
             wanted,
             [ColumnRow(*row) for row in columns],
             [KeyRow(*row) for row in keys],
@@ -186,7 +192,7 @@ class Database:
         try:
             rows = _rows(connection, "show vitess_shards")
             pairs = (str(row[0]).partition("/") for row in rows)
-            found = {shard for keyspace, _, shard in pairs if keyspace == self._config.database}
+            found = {shard for keyspace, _, shard in pairs if keyspace == self._keyspace.name}
         except _error_types() as error:
             if not is_refusal(error):
                 raise
@@ -195,14 +201,14 @@ class Database:
             found = {
                 row[2]
                 for row in rows
-                if (row[1], row[3], row[4]) == (self._config.database, "PRIMARY", "SERVING")
+                if (row[1], row[3], row[4]) == (self._keyspace.name, "PRIMARY", "SERVING")
             }
         return sorted(found, key=key_range_order)
 
     def _target(self, shard: str | None = None, tablet_type: TabletType | None = None) -> str:
-        kind = (tablet_type or self._config.tablet_type).value
+        kind = (tablet_type or self._keyspace.tablet_type).value
         where = "" if shard is None else f":{shard}"
-        return f"{self._config.database}{where}@{kind}"
+        return f"{self._keyspace.name}{where}@{kind}"
 
     def _rows_at(self, target: str, sql: str) -> Sequence[tuple[Any, ...]]:
         with self._connect(target) as connection:
@@ -213,11 +219,11 @@ class Database:
         try:
             yield
         except _error_types() as error:
-            raise diagnose(error, self._config) from None
+            raise diagnose(error, self._endpoint, self._keyspace) from None
 
     @contextmanager
     def _connect(self, target: str) -> Iterator[Connection[Any]]:
-        with closing(_open(self._config, target)) as connection:
+        with closing(_open(self._endpoint, target)) as connection:
             yield connection
 
 
@@ -293,24 +299,24 @@ def _primary_key(columns: list[ColumnRow], keys: list[KeyRow]) -> tuple[str, ...
     return ()
 
 
-def _open(config: Config, target: str) -> Connection[Any]:
+def _open(endpoint: Endpoint, target: str) -> Connection[Any]:
     # Only commands that reach the server pay for this import.
     import pymysql
 
     try:
         return pymysql.connect(
-            host=config.host,
-            port=config.mysql_port,
-            user=config.username,
+            host=endpoint.host,
+            port=endpoint.port,
+            user=endpoint.username,
             # PyMySQL would take a text for Latin-1, MySQL's own clients send UTF-8.
-            password=config.password.encode(),
+            password=endpoint.password.encode(),
             database=target,
             charset="utf8mb4",
             autocommit=True,
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
             read_timeout=_ANSWER_TIMEOUT_SECONDS,
             write_timeout=_ANSWER_TIMEOUT_SECONDS,
-            **_tls_arguments(config),
+            **_tls_arguments(endpoint),
         )
     except pymysql.MySQLError:
         raise
@@ -326,10 +332,10 @@ def _rows(connection: Connection[Any], sql: str, arguments: Sequence[str] = ()) 
     return rows
 
 
-def _tls_arguments(config: Config) -> dict[str, Any]:
-    if not config.mysql_tls:
+def _tls_arguments(endpoint: Endpoint) -> dict[str, Any]:
+    if not endpoint.tls:
         return {"ssl_disabled": True}
-    context = ssl.create_default_context(cadata=config.tls_ca_certificate or None)
+    context = ssl.create_default_context(cadata=endpoint.ca_certificate or None)
     # Private authorities often lack the extensions that Python 3.13 asks for.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return {"ssl": context}

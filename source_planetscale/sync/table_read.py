@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from source_planetscale.delivery import Delivery, DeliveryQueue
-from source_planetscale.errors import transient_error
+from source_planetscale.errors import TransientError
+from source_planetscale.sync.delivery import Delivery, DeliveryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from source_planetscale.shard_read import ShardRead
-    from source_planetscale.state import Cursor
-    from source_planetscale.sync import Sync
+    from source_planetscale.sync.context import Sync
+    from source_planetscale.sync.shard_read import ShardRead
+    from source_planetscale.vstream.cursor import Cursor
 
 # Enough to keep the emitting thread busy, and little beside the memory of the process.
 _QUEUE_BYTES = 1 << 20
@@ -49,7 +49,7 @@ class TableRead:
         """Gives what the shards deliver, in order per shard, until each has ended.
 
         Raises:
-            AirbyteTracedException: The sync was interrupted.
+            SourceError: The sync was interrupted.
         """
         open_shards = {read.shard for read in self._reads}
         while open_shards:
@@ -79,7 +79,7 @@ class TableRead:
         if self._sync.interrupted.is_set():
             # Ends every wait for the server at once.
             self._sync.client.close()
-            raise transient_error(
+            raise TransientError(
                 "The sync was told to stop before it was done. What was read is saved; the next sync goes on "
                 "from there."
             )

@@ -7,12 +7,11 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
-from source_planetscale.errors import config_error, system_error, transient_error
+from source_planetscale.errors import ConfigError, InternalError, TransientError
 
 if TYPE_CHECKING:
-    from airbyte_cdk.utils.traced_exception import AirbyteTracedException
-
-    from source_planetscale.config import Config
+    from source_planetscale.endpoint import Endpoint, Keyspace
+    from source_planetscale.errors import SourceError
 
 # Numbers of MySQL's server error and client error references; vtgate answers with the same.
 _ACCESS_DENIED = 1045
@@ -28,31 +27,23 @@ _PERMISSION = ("code = permissiondenied", "code = unauthenticated", "command den
 _PLAINTEXT_REFUSED = ("insecure connections", "require_secure_transport")
 
 
-def explain(error: Exception, config: Config) -> str:
-    """Says what happened and what to do.
+def diagnose(error: Exception, endpoint: Endpoint, keyspace: Keyspace) -> SourceError:
+    """Turns an error of the MySQL port into the connector's own, without the password.
 
     Args:
         error: What PyMySQL, the socket or the TLS layer raised.
-        config: The configuration that was used.
-
-    Returns:
-        One or two sentences, without the password.
-    """
-    return diagnose(error, config).message or ""
-
-
-def diagnose(error: Exception, config: Config) -> AirbyteTracedException:
-    """Turns an error of the MySQL port into the connector's own. Arguments as `explain`.
+        endpoint: The port.
+        keyspace: What was to be read.
 
     Returns:
         The exception, to be raised by the caller: a config error where the configuration or a
         permission is to blame, a transient one for the network and for missing tablets.
     """
     return (
-        _tls_failure(error, config)
-        or _network_failure(error, config)
-        or _server_failure(error, config)
-        or _unknown_failure(error, config)
+        _tls_failure(error, endpoint)
+        or _network_failure(error, endpoint)
+        or _server_failure(error, endpoint, keyspace)
+        or _unknown_failure(error, endpoint, keyspace)
     )
 
 
@@ -74,54 +65,54 @@ def is_shard_failure(error: Exception) -> bool:
     return _mentions(error, *_NO_TABLET, *_UNAVAILABLE)
 
 
-def _tls_failure(error: Exception, config: Config) -> AirbyteTracedException | None:
-    where, cause = _where(config), _origin(error)
+def _tls_failure(error: Exception, endpoint: Endpoint) -> SourceError | None:
+    where, cause = str(endpoint), _origin(error)
     if _code(error) == _TLS_NOT_OFFERED:
-        return config_error(
+        return ConfigError(
             f"The server at {where} does not offer TLS. Check host and mysql_port; turn mysql_tls off "
             "only for a server of your own inside a network you trust.",
             error,
         )
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return config_error(
+        return ConfigError(
             f"The certificate of the server at {where} is not trusted ({cause.verify_message}). Check "
             "the host name; enter your own certificate authority in tls_ca_certificate.",
             error,
         )
     if isinstance(cause, ssl.SSLError):
-        return config_error(
+        return ConfigError(
             f"The server at {where} broke off the TLS handshake ({cause.strerror}). Check mysql_port "
             "and mysql_tls.",
             error,
         )
     if _mentions(error, *_PLAINTEXT_REFUSED):
-        return config_error(
+        return ConfigError(
             f"The server at {where} refuses connections without TLS. Turn mysql_tls on.", error
         )
     return None
 
 
-def _network_failure(error: Exception, config: Config) -> AirbyteTracedException | None:
-    where, cause = _where(config), _origin(error)
+def _network_failure(error: Exception, endpoint: Endpoint) -> SourceError | None:
+    where, cause = str(endpoint), _origin(error)
     if isinstance(cause, socket.gaierror):
-        return transient_error(
-            f"The host name {config.host} is not known (DNS). Check the spelling of host.", error
+        return TransientError(
+            f"The host name {endpoint.host} is not known (DNS). Check the spelling of host.", error
         )
     if isinstance(cause, ConnectionRefusedError):
-        return transient_error(
+        return TransientError(
             f"The server at {where} refused the connection. Check host and mysql_port, and that "
             "vtgate is running.",
             error,
         )
     if isinstance(cause, TimeoutError) or _mentions(error, "timed out"):
-        return transient_error(
+        return TransientError(
             f"The server at {where} did not answer in time. Check host, mysql_port and the firewalls "
             "in between.",
             error,
         )
     code = _code(error)
     if isinstance(cause, OSError) or (code is not None and _is_client_error(code)):
-        return transient_error(
+        return TransientError(
             f"The connection to the server at {where} failed or was lost. Check that host and "
             "mysql_port are those of vtgate's MySQL protocol; try again if they are.",
             error,
@@ -129,56 +120,53 @@ def _network_failure(error: Exception, config: Config) -> AirbyteTracedException
     return None
 
 
-def _server_failure(error: Exception, config: Config) -> AirbyteTracedException | None:
-    where, code = _where(config), _code(error)
+def _server_failure(error: Exception, endpoint: Endpoint, keyspace: Keyspace) -> SourceError | None:
+    where, code = str(endpoint), _code(error)
     if code == _ACCESS_DENIED:
-        return config_error(
-            f"The server at {where} denied access to user {config.username!r}. Check username and password.",
+        return ConfigError(
+            f"The server at {where} denied access to user {endpoint.username!r}. Check username and "
+            "password.",
             error,
         )
     if code == _UNKNOWN_DATABASE:
-        return config_error(
-            f"The database {config.database!r} does not exist at {where}. Check the spelling of "
+        return ConfigError(
+            f"The database {keyspace.name!r} does not exist at {where}. Check the spelling of "
             "database, and that the password belongs to it.",
             error,
         )
     if _mentions(error, *_NO_TABLET):
-        return transient_error(
-            f"No healthy {config.tablet_type.value} tablet serves database {config.database!r} "
-            f"({_told(error, config)}). Check that the database has tablets of this type (fields "
+        return TransientError(
+            f"No healthy {keyspace.tablet_type.value} tablet serves database {keyspace.name!r} "
+            f"({_told(error, endpoint)}). Check that the database has tablets of this type (fields "
             "use_replica and use_rdonly) and the names in shards; otherwise try again.",
             error,
         )
     if code in _FORBIDDEN or _mentions(error, *_PERMISSION):
-        return config_error(
-            f"User {config.username!r} may not read database {config.database!r} "
-            f"({_told(error, config)}). Give the user read access.",
+        return ConfigError(
+            f"User {endpoint.username!r} may not read database {keyspace.name!r} "
+            f"({_told(error, endpoint)}). Give the user read access.",
             error,
         )
     if _mentions(error, *_UNAVAILABLE):
-        return transient_error(
-            f"Database {config.database!r} at {where} is not available ({_told(error, config)}). Try again.",
+        return TransientError(
+            f"Database {keyspace.name!r} at {where} is not available ({_told(error, endpoint)}). Try again.",
             error,
         )
     return None
 
 
-def _unknown_failure(error: Exception, config: Config) -> AirbyteTracedException:
+def _unknown_failure(error: Exception, endpoint: Endpoint, keyspace: Keyspace) -> SourceError:
     if _code(error) is None:
         # PyMySQL raises bare errors when what it reads is not MySQL's protocol.
-        return config_error(
-            f"What answers at {_where(config)} does not speak MySQL's protocol. Check that mysql_port is "
+        return ConfigError(
+            f"What answers at {endpoint} does not speak MySQL's protocol. Check that mysql_port is "
             "vtgate's MySQL port and not its gRPC port, and that mysql_tls is right.",
             error,
         )
-    return system_error(
-        f"Database {config.database!r} at {_where(config)} answered with an error: {_told(error, config)}",
+    return InternalError(
+        f"Database {keyspace.name!r} at {endpoint} answered with an error: {_told(error, endpoint)}",
         error,
     )
-
-
-def _where(config: Config) -> str:
-    return f"{config.host}:{config.mysql_port}"
 
 
 def _origin(error: Exception) -> BaseException:
@@ -202,10 +190,10 @@ def _mentions(error: Exception, *texts: str) -> bool:
     return any(text in told for text in texts)
 
 
-def _told(error: Exception, config: Config) -> str:
+def _told(error: Exception, endpoint: Endpoint) -> str:
     # vtgate quotes the statement behind its message; that part helps nobody who configures.
     text = str(error.args[-1]).partition(" (CallerID:")[0]
-    if not config.password:
+    if not endpoint.password:
         return text
     # As a whole word: a password such as "a" must not tear up every sentence.
-    return re.sub(rf"(?<!\w){re.escape(config.password)}(?!\w)", "***", text)
+    return re.sub(rf"(?<!\w){re.escape(endpoint.password)}(?!\w)", "***", text)

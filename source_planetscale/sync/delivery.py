@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from source_planetscale.records import RecordBatch
-    from source_planetscale.state import Cursor
+    from source_planetscale.records.lines import RecordBatch
+    from source_planetscale.vstream.cursor import Cursor
 
 # Many small transactions cost little more than a few large ones, and a checkpoint is never far.
 _JOINED_BYTES = 256 << 10
