@@ -186,6 +186,23 @@ TABLES: MigrationType.ValueType  # 0
 SHARDS: MigrationType.ValueType  # 1
 Global___MigrationType: _TypeAlias = MigrationType  # noqa: Y015
 
+class _FieldEventMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FieldEventModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FieldEventMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ERR_ON_MISMATCH: _FieldEventMode.ValueType  # 0
+    BEST_EFFORT: _FieldEventMode.ValueType  # 1
+    """Rows that do not fit the table's columns of today come with columns named @1, @2 and so on."""
+
+class FieldEventMode(_FieldEventMode, metaclass=_FieldEventModeEnumTypeWrapper): ...
+
+ERR_ON_MISMATCH: FieldEventMode.ValueType  # 0
+BEST_EFFORT: FieldEventMode.ValueType  # 1
+"""Rows that do not fit the table's columns of today come with columns named @1, @2 and so on."""
+Global___FieldEventMode: _TypeAlias = FieldEventMode  # noqa: Y015
+
 @_typing.final
 class Field(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -632,16 +649,19 @@ class Filter(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RULES_FIELD_NUMBER: _builtins.int
+    FIELD_EVENT_MODE_FIELD_NUMBER: _builtins.int
+    field_event_mode: Global___FieldEventMode.ValueType
     @_builtins.property
     def rules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Rule]: ...
     def __init__(
         self,
         *,
         rules: _abc.Iterable[Global___Rule] | None = ...,
+        field_event_mode: Global___FieldEventMode.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["rules", b"rules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field_event_mode", b"field_event_mode", "rules", b"rules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -983,6 +1003,68 @@ class CountedRowEvent(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountedRowEvent: _TypeAlias = CountedRowEvent  # noqa: Y015
+
+@_typing.final
+class NamedResponse(_message.Message):
+    """The tables of a whole VStreamResponse's rows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> Global___NamedEvent: ...
+    def __init__(
+        self,
+        *,
+        events: Global___NamedEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NamedResponse: _TypeAlias = NamedResponse  # noqa: Y015
+
+@_typing.final
+class NamedEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROW_EVENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def row_event(self) -> Global___NamedRowEvent: ...
+    def __init__(
+        self,
+        *,
+        row_event: Global___NamedRowEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["row_event", b"row_event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["row_event", b"row_event"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NamedEvent: _TypeAlias = NamedEvent  # noqa: Y015
+
+@_typing.final
+class NamedRowEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TABLE_NAME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def table_name(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        table_name: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["table_name", b"table_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NamedRowEvent: _TypeAlias = NamedRowEvent  # noqa: Y015
 
 @_typing.final
 class TableCursor(_message.Message):
