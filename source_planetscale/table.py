@@ -24,6 +24,21 @@ class Column:
 
 
 @dataclass(frozen=True)
+class WireColumn:
+    """One column of the rows of a stream.
+
+    Attributes:
+        written: The name, type and character set that the values were written with.
+        decoded: How the server decoded them, where that differs; None if it does not.
+        target: The column of today that takes the value; None if there is none, and the value is dropped.
+    """
+
+    written: Column
+    decoded: Column | None
+    target: Column | None
+
+
+@dataclass(frozen=True)
 class Table:
     """One base table.
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from source_planetscale.table import Column, Table
 
 # Copies are ordered by the key, but a resume compares ENUM and SET as text and FLOAT inexactly: rows would
@@ -120,3 +122,19 @@ def _key_columns(table: Table) -> list[Column]:
 
 def _base_type(column: Column) -> str:
     return re.split(r"[( ]", column.column_type, maxsplit=1)[0].lower()
+
+
+def collations_differ(lastpk: wire.QueryResult, fields: Iterable[wire.Field]) -> bool:
+    """Tells whether the order of a key has changed since a last primary key was read.
+
+    Args:
+        lastpk: One row of key values with its fields.
+        fields: The fields of the table as the server describes them now.
+
+    Returns:
+        Whether a column of the key has another collation; one that a side does not know does not count.
+    """
+    now = {field.name: field.charset for field in fields}
+    return any(
+        field.charset and now.get(field.name) and now[field.name] != field.charset for field in lastpk.fields
+    )

@@ -1,74 +1,42 @@
-"""The protocol logic of one shard of one table: VStream responses in, rows and cursors out.
+"""The protocol logic of one shard: VStream responses in, rows and cursors out.
 
-A shard is read in two phases. The copy phase sends the table in the order of its key from a snapshot; its
-VGTIDs carry the last primary key. Catch-up sends the binlog from a position. A copy that is resumed begins
-with a catch-up of the rows already copied. Nothing here knows sockets, clocks or the CDK.
+A stream either copies one table or follows the binlog for any number of them. The copy phase sends the table
+in the order of its key from a snapshot; its VGTIDs carry the last primary key. Catch-up sends the binlog from
+a position. A copy that is resumed begins with a catch-up of the rows already copied. Nothing here knows
+sockets, clocks or the CDK.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from source_planetscale.shape import hazard, shape_of
+from google.protobuf.message import DecodeError
+
+from source_planetscale import ddl
 from source_planetscale.vstream.binlog_file import BinlogFile
-from source_planetscale.vstream.fields import columns_of
-from source_planetscale.vstream.images import Images, IncompleteRow
+from source_planetscale.vstream.images import IncompleteRow
 from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
+from source_planetscale.vstream.layout import ShapeUnknown
 from source_planetscale.vstream.position import Goal
-from source_planetscale.vstream.rows import Rows
+from source_planetscale.vstream.rows import block_of
+from source_planetscale.vstream.table_reader import CopyBroken, RowRun, RowsExchanged
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from source_planetscale.table import Column, Table
     from source_planetscale.vstream.cursor import Cursor
     from source_planetscale.vstream.position import Position
     from source_planetscale.vstream.rows import RowBlock
+    from source_planetscale.vstream.table_reader import TableReader
+
+FINDINGS = (CopyBroken, IncompleteRow, RowsExchanged, ShapeUnknown)
+"""What makes one table unreadable and leaves the others alone."""
 
 
 class ProtocolError(Exception):
     """The server sent what no Vitess sends; reading on could lose rows."""
-
-
-class ShapeHazard(Exception):  # noqa: N818 - a finding about the table, handled by a policy
-    """Row events were decoded with another shape than they were written with; says how they differ."""
-
-
-@dataclass(frozen=True, eq=False)
-class RowFields:
-    """How the rows of a run are laid out; one object per description that the server sent.
-
-    Attributes:
-        columns: The columns in the order of the values.
-        enum_labels_on_wire: False if ENUM and SET travel as numbers in catch-up.
-    """
-
-    columns: tuple[Column, ...]
-    enum_labels_on_wire: bool
-
-
-@dataclass(slots=True)
-class RowRun:
-    """Consecutive changes of one kind.
-
-    Attributes:
-        fields: The layout of the rows.
-        rows: Images in order: as they are after the change, or as they were if deleted.
-        deleted: Whether the rows were deleted.
-        copied: Whether they come from the copy's snapshot and are spelled as MySQL's text protocol does.
-        timestamp: When they were changed, in seconds since the epoch; 0 for copied rows.
-        position: The position that holds the changes, or the last known one before it.
-    """
-
-    fields: RowFields
-    rows: Rows
-    deleted: bool
-    copied: bool
-    timestamp: int
-    position: str
 
 
 @dataclass(slots=True)
@@ -76,81 +44,70 @@ class _Taken:
     """What one response has brought so far."""
 
     runs: list[RowRun] = field(default_factory=list)
-    run: RowRun | None = None
     placed: int = 0
     safe: wire.ShardGtid | None = None
     copy_completed: bool = False
 
-    def place(self, position: str) -> None:
-        """Gives the runs since the last position this one, and ends the current run."""
-        for run in self.runs[self.placed :]:
-            run.position = position
-        self.placed = len(self.runs)
-        self.run = None
-
 
 class ShardReader:
-    """Reads one stream of one shard of one table, from a cursor up to a stop position.
+    """Reads one stream of one shard from a position up to a goal.
 
-    A stream that breaks off is followed by another one, with a reader of its own that starts at `cursor`.
+    A stream that breaks off is followed by another one, with a reader of its own that starts at `position`.
 
     Attributes:
-        cursor: Where to go on; never ahead of the rows that `feed` has returned.
-        done: Everything up to the stop position has been returned.
+        tables: The tables that it follows; their cursors are brought up to date by `settle`.
+        position: Everything up to here has been returned; empty before a copy has begun.
+        done: Everything up to the goal has been returned.
         journal: The reshard that ended this shard, or None.
         at_next_file: The rest stands in the next binlog file. It has to be read over a new stream: a tablet
             knows tables by numbers that MySQL gives anew when it restarts, and takes one for another where a
             stream goes on from one file into the next (`vstreamer.go`, vitessio/vitess issue 9976).
-        rows_removed: Statements such as TRUNCATE that removed rows without row events, oldest first.
-        goal: The stop position.
-        track_changes: Whether each transaction is returned as runs of its own, deleted rows among them;
-            otherwise runs are as long as possible and deletes are left out.
+        reshaped: A table's columns have changed: what follows has to be read over a new stream, once it is
+            known how.
+        goal: Where the reading ends.
+        newest: When the newest change was made that was seen, in seconds since the epoch; 0 before any.
+        transactions: The number of transactions that were seen, of other tables as well.
         progress: Grows with every response that brings the reading forward; heartbeats do not, nor does
             what vtgate sends again and again while it retries by itself.
     """
 
-    def __init__(
-        self,
-        table: Table,
-        cursor: Cursor,
-        stop: Position,
-        *,
-        track_changes: bool = False,
-        full_images: bool = True,
-    ) -> None:
+    def __init__(self, tables: Sequence[TableReader], stop: Position) -> None:
         """Prepares the reading.
 
         Args:
-            table: The table as it is today.
-            cursor: Where to start; its last primary key must fit the table (`lastpk.mismatch`).
-            stop: The position that the shard had when the sync began.
-            track_changes: See above.
-            full_images: False if the server is known to log reduced row images.
+            tables: The tables, all at the same position; a single one if it is still being copied. Its last
+                primary key must fit it (`lastpk.mismatch`).
+            stop: Where to end; the position that the shard had when the sync began.
         """
-        self.cursor = cursor
-        if cursor.position and cursor.shape is None:
-            self.cursor = replace(cursor, shape=shape_of(table.columns))
+        cursor = tables[0].cursor
+        self.tables = {table.name: table for table in tables}
+        self.position = cursor.position
         self.journal: wire.Journal | None = None
         self.at_next_file = False
-        self.rows_removed: list[str] = []
-        self.progress = 0
+        self.reshaped = False
         self.goal = Goal(stop)
-        self.track_changes = track_changes
-        self._table = table
-        self._full_images = full_images
-        self._resumable = copy_can_resume(table)
-        self._images = Images()
-        self._copying = cursor.copying
-        self._fields: RowFields | None = None
+        self.newest = 0
+        self.transactions = 0
+        self.progress = 0
+        self._shard = cursor.shard
+        self._by_wire_name = self.tables | {f"{cursor.keyspace}.{name}": t for name, t in self.tables.items()}
+        self._copy = tables[0] if cursor.copying else None
+        self._track = tables[0].track_changes
+        self._resumable = self._copy is not None and copy_can_resume(self._copy.table)
         self._vgtid: wire.ShardGtid | None = None
         self._copied_to = ""
         self._begins = 0
         self._file = BinlogFile()
 
     @property
+    def copying(self) -> bool:
+        """Whether the copy has not ended."""
+        return self._copy is not None
+
+    @property
     def done(self) -> bool:
-        """Whether the copy is finished and the stop position is reached."""
-        return not self._copying and self.goal.reached_by(self.cursor.position)
+        """Whether the copy is finished and the goal is reached."""
+        return self._copy is None and self.goal.reached_by(self.position)
 
     @property
     def awaits_copy(self) -> bool:
@@ -159,47 +116,62 @@ class ShardReader:
         Changes beyond the stop position go on for ever on a busy server, also while vtgate tries again and
         again to send a row that is too large.
         """
-        return self._copying and (not self._position or self.goal.reached_by(self._position))
+        return self._copy is not None and (not self._here or self.goal.reached_by(self._here))
 
-    def feed(self, response: wire.VStreamResponse, block: RowBlock | None = None) -> list[RowRun]:
-        """Takes one response.
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be taken from this stream."""
+        # What follows a journal belongs to the new shards.
+        return self.at_next_file or self.reshaped or self.journal is not None or self.done
+
+    def read(self, raw: bytes) -> list[RowRun]:
+        """Takes one response, or several one behind the other.
 
         Args:
-            response: The next response of the stream that `cursor` opened.
-            block: Its rows, if `block_of` gives them: the same result, sooner.
+            raw: The next response of the stream, serialized.
 
         Returns:
-            The changes in it, in order. `cursor`, `done`, `journal` and `at_next_file` are brought up to
-            date.
+            The changes in it, in order for each table; none of a table that has a finding.
 
         Raises:
-            ProtocolError: The response makes no sense; the cursor has not moved.
-            ShapeHazard: The rows would stand under wrong columns; the cursor has not moved.
-            IncompleteRow: A row lacks values; the cursor has not moved.
+            ProtocolError: The response makes no sense; nothing of it has been taken.
         """
         taken = _Taken()
-        if block is None:
-            self._take(response.events, taken)
-        else:
-            events = response.events
-            self._take(events[: block.start], taken)
-            if not self._take_block(block, [events[index] for index in block.begins], taken):
-                self._take(events[block.start : block.stop], taken)
-            self._take(events[block.stop :], taken)
+        try:
+            response = wire.VStreamResponse.FromString(raw)
+            self._take_response(response, raw, taken)
+        except (DecodeError, ValueError) as error:
+            # The text of a decoder's error holds nothing of what it read.
+            raise ProtocolError(f"the server sent what makes no sense: {error}") from None
         # A transaction that vtgate begins anew, as it does for ever with a row beyond its message limit,
         # sends its first rows again.
         if taken.runs and self._begins <= 1 and not self.awaits_copy:
             self.progress += 1
         self._advance(taken)
+        for run in taken.runs:
+            self.tables[run.table].run = None
         return [run for run in taken.runs if run.rows]
 
-    @property
-    def _ended(self) -> bool:
-        # What follows a journal belongs to the new shards.
-        return self.at_next_file or self.journal is not None
+    def settle(self) -> None:
+        """Brings the cursors of all tables that can be read to the position."""
+        if self._copy is None:
+            for table in self.tables.values():
+                if table.finding is None:
+                    table.cursor = replace(table.cursor, position=self.position)
+
+    def _take_response(self, response: wire.VStreamResponse, raw: bytes, taken: _Taken) -> None:
+        events = response.events
+        block = block_of(response, raw, one_by_one=self._track, named=len(self.tables) > 1)
+        if block is None:
+            self._take(events, taken)
+            return
+        self._take(events[: block.start], taken)
+        if not self._take_block(block, events, taken):
+            self._take(events[block.start : block.stop], taken)
+        self._take(events[block.stop :], taken)
 
     def _take(self, events: Iterable[wire.VEvent], taken: _Taken) -> None:
-        if self._ended:
+        if self.at_next_file or self.reshaped or self.journal is not None:
             return
         for event in events:
             kind = event.type
@@ -212,15 +184,18 @@ class ShardReader:
                 self._begins += 1
             elif kind == wire.VGTID:
                 self._take_vgtid(event.vgtid)
-                if self.track_changes:
-                    taken.place(self._position)
+                if self._track:
+                    self._place(taken)
             elif kind in _TRANSACTION_ENDS:
                 taken.safe = self._vgtid
-                if kind == wire.DDL:
-                    self._take_ddl(event.statement)
+                self.transactions += 1
+                if event.timestamp:
+                    self.newest = event.timestamp
+                if kind == wire.DDL and self._take_statement(event.statement):
+                    self.reshaped = True
+                    return
             elif kind == wire.FIELD:
-                self._take_fields(event.field_event)
-                taken.run = None
+                self._take_fields(event)
             elif kind == wire.COPY_COMPLETED:
                 taken.copy_completed = True
             elif kind == wire.JOURNAL and event.journal.migration_type == wire.SHARDS:
@@ -229,123 +204,128 @@ class ShardReader:
             elif kind in _STATEMENTS:
                 self._refuse_statement(event)
 
-    def _take_block(self, block: RowBlock, begun: list[wire.VEvent], taken: _Taken) -> bool:
+    def _table(self, name: str) -> TableReader:
+        try:
+            return self._by_wire_name[name]
+        except KeyError:
+            raise ValueError("rows of a table that was not asked for") from None
+
+    def _take_block(self, block: RowBlock, events: Sequence[wire.VEvent], taken: _Taken) -> bool:
         """Takes a block, in which transactions begin; False if its rows have to be taken one by one."""
-        if self._fields is None or (self.track_changes and (block.has_before or begun)):
+        begun = [events[index] for index in block.begins]
+        table = self._table(events[block.start].row_event.table_name)
+        if table.width is None or (self._track and (block.has_before or begun)):
             return False
-        rows = block.rows(len(self._fields.columns))
+        rows = block.rows(table.width)
         file = replace(self._file)
         if rows is None or not all(map(file.holds, begun)):
             return False
-        if not self._ended:
-            self._new_run(taken, block.timestamp, deleted=False).rows = rows
-            taken.run = None
+        if not (self.at_next_file or self.reshaped or self.journal is not None):
+            self.transactions += len(begun)
             self._file = file
+            if table.finding is None:
+                run = table.new_run(block.timestamp, self._here)
+                run.rows = rows
+                taken.runs.append(run)
+                table.run = None
         return True
 
     def _take_row(self, event: wire.VEvent, taken: _Taken) -> None:
-        run, timestamp = taken.run, event.timestamp
-        if run is None or (timestamp != run.timestamp and self._splits(run, timestamp)):
-            run = self._new_run(taken, timestamp, deleted=False)
-        for change in event.row_event.row_changes:
-            if run.copied:
-                run.rows.add(change.after)
-            else:
-                run = self._take_change(change, taken, run)
-
-    def _splits(self, run: RowRun, timestamp: int) -> bool:
-        return self.track_changes or run.copied or timestamp == 0
-
-    def _new_run(self, taken: _Taken, timestamp: int, *, deleted: bool) -> RowRun:
-        if self._fields is None:
-            raise ProtocolError("rows arrived before the description of their columns")
-        rows = Rows(len(self._fields.columns))
-        # Only the copy's own rows carry no time (seen on Vitess 24).
-        taken.run = RowRun(self._fields, rows, deleted, timestamp == 0, timestamp, self._position)
-        taken.runs.append(taken.run)
-        return taken.run
-
-    def _take_change(self, change: wire.RowChange, taken: _Taken, run: RowRun) -> RowRun:
-        self._images.refuse_incomplete(change)
-        before, after = change.before, change.after
-        changed = bool(after.lengths)
-        existed = self.track_changes and bool(before.lengths)
-        if existed and not (changed and self._images.same_key(before, after)):
-            run = run if run.deleted else self._new_run(taken, run.timestamp, deleted=True)
-            run.rows.add(before)
-        if changed:
-            run = self._new_run(taken, run.timestamp, deleted=False) if run.deleted else run
-            run.rows.add(after)
-        return run
-
-    def _take_fields(self, event: wire.FieldEvent) -> None:
-        columns = columns_of(event.fields, self._table.columns)
-        if any(column.name.startswith("@") for column in columns):
-            raise ShapeHazard("the server no longer knows the columns of earlier changes")
-        shape, known = shape_of(columns), self.cursor.shape or ()
-        # Events from before a harmless change come with the columns that the table had then.
-        difference = hazard(known, shape)
-        if difference and hazard(shape, shape_of(self._table.columns)):
-            raise ShapeHazard(difference)
-        self._fields = RowFields(columns, event.enum_set_string_values)
-        self._images = Images(
-            columns, self._table.primary_key, full=self._full_images, deletes_count=self.track_changes
-        )
-        if shape != self.cursor.shape:
-            self.cursor = replace(self.cursor, shape=shape)
-
-    def _take_ddl(self, statement: str) -> None:
-        words = statement.lower().split(None, 2)
-        if not words:
+        table = self._table(event.row_event.table_name)
+        if table.finding is not None:
             return
-        # Until the next description of the columns the shape is not known.
-        self.cursor = replace(self.cursor, shape=None)
-        if words[0] in ("truncate", "drop"):
-            self.rows_removed.append(words[0].upper())
+        before = len(taken.runs)
+        try:
+            table.take_changes(event, self._here, taken.runs)
+        except FINDINGS as finding:
+            table.finding = finding
+            self._drop(table, taken, before)
+
+    def _take_fields(self, event: wire.VEvent) -> None:
+        table = self._table(event.field_event.table_name)
+        if table.finding is not None:
+            return
+        copied = self._copy is not None and event.timestamp == 0
+        try:
+            table.take_fields(event.field_event, copied=copied)
+        except FINDINGS as finding:
+            table.finding = finding
+
+    def _take_statement(self, text: str) -> bool:
+        statement = ddl.parse(text)
+        reshaped = False
+        for name in ddl.touches(statement, self.tables):
+            table = self.tables[name]
+            if table.finding is not None:
+                continue
+            try:
+                reshaped = table.take_statement(statement) or reshaped
+            except FINDINGS as finding:
+                table.finding = finding
+        return reshaped
 
     def _refuse_statement(self, event: wire.VEvent) -> None:
-        name = rf"(?<!\w){re.escape(self._table.name)}(?!\w)"
-        if not event.dml or re.search(name, event.dml, re.IGNORECASE):
-            raise IncompleteRow("binlog_format is not ROW")
+        for table in self.tables.values():
+            try:
+                table.refuse_statement(event)
+            except IncompleteRow as finding:
+                table.finding = table.finding or finding
+
+    @staticmethod
+    def _drop(table: TableReader, taken: _Taken, before: int) -> None:
+        # Rows of the event in which the finding was made are not to leave.
+        del taken.runs[before:]
+        table.run = None
+
+    def _place(self, taken: _Taken) -> None:
+        """Gives the runs since the last position this one, and ends them."""
+        for run in taken.runs[taken.placed :]:
+            run.position = self._here
+            self.tables[run.table].run = None
+        taken.placed = len(taken.runs)
 
     @property
-    def _position(self) -> str:
-        return self._vgtid.gtid if self._vgtid is not None else self.cursor.position
+    def _here(self) -> str:
+        return self._vgtid.gtid if self._vgtid is not None else self.position
 
     def _take_vgtid(self, vgtid: wire.VGtid) -> None:
         for entry in vgtid.shard_gtids:
-            if entry.shard == self.cursor.shard:
+            if entry.shard == self._shard:
                 if self._brings_forward(entry):
                     self.progress += 1
                 self._begins = 0
                 self._vgtid = entry
                 return
-        raise ProtocolError("the position of the shard is missing from the stream's VGTID")
+        raise ValueError("the position of the shard is missing from a VGTID")
 
     def _brings_forward(self, entry: wire.ShardGtid) -> bool:
         if entry.table_p_ks and (self._vgtid is None or entry.table_p_ks != self._vgtid.table_p_ks):
             return True
-        return entry.gtid != self._position and not self.awaits_copy
+        return entry.gtid != self._here and not self.awaits_copy
 
     def _advance(self, taken: _Taken) -> None:
         if taken.safe is not None:
             self._move_to(taken.safe)
-        if taken.copy_completed and self._copying:
-            position = self._copied_to or self.cursor.position
+        if taken.copy_completed and self._copy is not None:
+            position = self._copied_to or self.position
             if not position:
                 raise ProtocolError("the copy ended without a position")
-            self._copying = False
-            self.cursor = replace(self.cursor, position=position, last_pk=None)
+            if self._copy.finding is None:
+                self._copy.cursor = replace(self._copy.cursor, position=position, last_pk=None)
+            self.position = position
+            self._copy = None
 
     def _move_to(self, vgtid: wire.ShardGtid) -> None:
-        if not self._copying:
-            self.cursor = replace(self.cursor, position=vgtid.gtid)
+        if self._copy is None:
+            self.position = vgtid.gtid
             return
+        copy = self._copy
         for entry in vgtid.table_p_ks:
-            if entry.table_name == self._table.name:
-                if self._resumable and mismatch(entry.lastpk, self._table) is None:
+            if entry.table_name == copy.name:
+                if self._resumable and mismatch(entry.lastpk, copy.table) is None and copy.finding is None:
                     last_pk = entry.lastpk.SerializeToString(deterministic=True)
-                    self.cursor = replace(self.cursor, position=vgtid.gtid, last_pk=last_pk)
+                    copy.cursor = replace(copy.cursor, position=vgtid.gtid, last_pk=last_pk)
+                    self.position = vgtid.gtid
                 return
         # A position without a last key is the snapshot's, before its first or after its last row: taken as
         # a cursor it would say that the copy is finished.

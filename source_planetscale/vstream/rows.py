@@ -100,18 +100,22 @@ class RowBlock:
         return Rows(width, self.lengths, self.values, self.count)
 
 
-def block_of(response: wire.VStreamResponse, raw: bytes, *, one_by_one: bool = False) -> RowBlock | None:
+def block_of(
+    response: wire.VStreamResponse, raw: bytes, *, one_by_one: bool = False, named: bool = False
+) -> RowBlock | None:
     """Reads all rows of a response at once.
 
     Args:
         response: The response.
         raw: The same response, serialized.
         one_by_one: Whether each change is wanted with its own transaction and kind.
+        named: Whether rows of several tables may come.
 
     Returns:
         The rows; None if there are few, or if they cannot be told from each other by their number alone:
-        something else than transactions comes between them, or they are parts of rows. None as well for
-        changes of several transactions or of former rows that are wanted one by one.
+        something else than transactions comes between them, or they are parts of rows, or of several
+        tables. None as well for changes of several transactions or of former rows that are wanted one by
+        one.
     """
     events = response.events
     if len(events) < _FEW_EVENTS and len(raw) < _FEW_BYTES_AN_EVENT * len(events):
@@ -138,6 +142,7 @@ def block_of(response: wire.VStreamResponse, raw: bytes, *, one_by_one: bool = F
         # The position between rows may be passed over where another one follows them.
         or not (contiguous or kinds[stop : stop + 2] == [wire.VGTID, wire.COMMIT])
         or (one_by_one and (has_before or not contiguous))
+        or (named and len(set(wire.NamedResponse.FromString(raw).events.row_event.table_name)) > 1)
         or change.HasField("data_columns")
         or change.HasField("json_partial_values")
     ):
