@@ -16,13 +16,25 @@ class Patience:
     Attributes:
         max_retries: Attempts without progress that follow a failed one.
         timeout_seconds: How long a shard may go without progress.
+        least_seconds: How long to go on trying, at least, whatever the number of attempts: a tablet takes its
+            time to come back, and its errors come at once.
         copies_again: Whether a table whose saved position cannot be followed is copied again; otherwise that
             is an error.
     """
 
     max_retries: int = 3
     timeout_seconds: float = 300.0
+    least_seconds: float = 60.0
     copies_again: bool = False
+
+    def is_over(self, failures: int, seconds: float) -> bool:
+        """Tells whether to give up.
+
+        Args:
+            failures: Attempts without progress, one after the other.
+            seconds: Since the first of them began.
+        """
+        return failures > self.max_retries and seconds >= min(self.least_seconds, self.timeout_seconds)
 
 
 def backoff_seconds(attempt: int) -> float:

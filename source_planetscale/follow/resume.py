@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from source_planetscale.shape import hazard, shape_of
 from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.wire import vstream_pb2 as wire
@@ -72,7 +71,7 @@ def judge(
 
     Returns:
         FOLLOW; RESTART_COPY for an unfinished copy that cannot go on in the middle; or REFUSE for a cursor
-        whose changes are gone or cannot be read rightly, which is a matter of the configured policy.
+        whose changes are gone, which is a matter of the configured policy.
     """
     if cursor.last_pk is not None:
         if not copy_can_resume(table):
@@ -85,9 +84,6 @@ def judge(
     if not cursor.position:
         return Judgement(Verdict.FOLLOW)
     reason = _position_refusal(Position.parse(cursor.position), stop, served, on_primary=on_primary)
-    if reason is None and cursor.shape is not None:
-        difference = hazard(cursor.shape, shape_of(table.columns))
-        reason = f"the table changed since, and {difference}" if difference else None
     return Judgement(Verdict.REFUSE, reason) if reason else Judgement(Verdict.FOLLOW)
 
 

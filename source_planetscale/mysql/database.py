@@ -106,7 +106,7 @@ class Database:
         with self._explained():
             self._rows_at(self._target(), _PROBE)
 
-    def tables(self, names: Collection[str] | None = None) -> list[Table]:
+    def tables(self, names: Collection[str] | None = None, shard: str | None = None) -> list[Table]:
         """Describes the base tables of the keyspace, in the order of their names.
 
         Views and the tables that Vitess keeps for itself are left out: VStream sends no changes of
@@ -114,9 +114,13 @@ class Database:
 
         Args:
             names: Only these tables, if given; unknown names are ignored.
+            shard: The shard to ask, if it matters: shards change their tables one after the other.
         """
         if names is not None and not names:
             return []
+        if shard is not None:
+            with self._explained():
+                return self._tables_at(self._target(shard), names)
         for target in self._schema_targets():
             try:
                 return self._tables_at(target, names)

@@ -14,7 +14,7 @@ from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from source_planetscale.endpoint import Endpoint, Keyspace
     from source_planetscale.vstream.cursor import Cursor
@@ -63,7 +63,7 @@ class VStreamCall:
 
 
 class VStreamClient:
-    """Opens VStreams; one channel per shard, so that a shard that waits does not hold up another.
+    """Opens VStreams; each on a connection that the caller chooses.
 
     Attributes:
         endpoint: vtgate's gRPC port.
@@ -84,16 +84,17 @@ class VStreamClient:
         self._closed = False
         self._lock = threading.Lock()
 
-    def share(self, shards: int) -> None:
-        """Divides what may be under way among so many shards, for the connections from now on."""
-        self._window_bytes = window_bytes(shards)
+    def share(self, streams: int) -> None:
+        """Divides what may be under way among so many streams, for the connections from now on."""
+        self._window_bytes = window_bytes(streams)
 
-    def open(self, table: str, cursor: Cursor) -> VStreamCall:
-        """Starts the stream of one shard of one table.
+    def open(self, cursor: Cursor, tables: Sequence[str], lane: str) -> VStreamCall:
+        """Starts a stream of one shard.
 
         Args:
-            table: The bare name of the table.
-            cursor: Where to start; before the copy, in it, or after it.
+            cursor: Where to start; before the copy of a table, in it, or after it.
+            tables: The bare names of the tables to follow; a single one if it is still being copied.
+            lane: Which connection to use. One that waits does not hold up another.
 
         Returns:
             The running call.
@@ -101,8 +102,8 @@ class VStreamClient:
         gtid = wire.ShardGtid(keyspace=cursor.keyspace, shard=cursor.shard, gtid=cursor.position)
         if cursor.last_pk is not None:
             lastpk = wire.QueryResult.FromString(cursor.last_pk)
-            gtid.table_p_ks.append(wire.TableLastPK(table_name=table, lastpk=lastpk))
-        return self._call(table, gtid, None)
+            gtid.table_p_ks.append(wire.TableLastPK(table_name=tables[0], lastpk=lastpk))
+        return self._call(tables, gtid, lane, None)
 
     def current_position(self, table: str, shard: str, timeout: float) -> str:
         """Asks for the position of a shard at this moment.
@@ -119,7 +120,7 @@ class VStreamClient:
             VStreamError: There was no answer.
         """
         gtid = wire.ShardGtid(keyspace=self.keyspace.name, shard=shard, gtid="current")
-        call = self._call(table, gtid, timeout)
+        call = self._call([table], gtid, shard, timeout)
         try:
             for raw in call:
                 for event in wire.VStreamResponse.FromString(raw).events:
@@ -130,10 +131,10 @@ class VStreamClient:
             call.cancel()
         raise VStreamError(grpc.StatusCode.ABORTED, "the stream ended without a position")
 
-    def reconnect(self, shard: str) -> None:
-        """Gives up a shard's connection: a dead one would hold up the next streams as well."""
+    def reconnect(self, lane: str) -> None:
+        """Gives up a connection: a dead one would hold up the next streams as well."""
         with self._lock:
-            channel = self._channels.pop(shard, None)
+            channel = self._channels.pop(lane, None)
         if channel is not None:
             channel.close()
 
@@ -145,34 +146,43 @@ class VStreamClient:
                 channel.close()
             self._channels.clear()
 
-    def _call(self, table: str, gtid: wire.ShardGtid, timeout: float | None) -> VStreamCall:
+    def _call(
+        self, tables: Sequence[str], gtid: wire.ShardGtid, lane: str, timeout: float | None
+    ) -> VStreamCall:
         request = wire.VStreamRequest(
             tablet_type=_TABLET_TYPES[self.keyspace.tablet_type],
             vgtid=wire.VGtid(shard_gtids=[gtid]),
-            filter=wire.Filter(rules=[wire.Rule(match=table, filter=_select_all(table))]),
+            filter=wire.Filter(
+                rules=[wire.Rule(match=table, filter=_select_all(table)) for table in tables],
+                field_event_mode=wire.BEST_EFFORT,
+            ),
             flags=wire.VStreamFlags(
-                heartbeat_interval=_HEARTBEAT_SECONDS, stop_on_reshard=True, cells=self.keyspace.cells
+                heartbeat_interval=_HEARTBEAT_SECONDS,
+                stop_on_reshard=True,
+                cells=self.keyspace.cells,
+                # Saves vtgate a copy of every event.
+                exclude_keyspace_from_table_name=True,
             ),
         )
-        method = self._channel(gtid.shard).unary_stream(
+        method = self._channel(lane).unary_stream(
             _METHOD,
             request_serializer=wire.VStreamRequest.SerializeToString,
             response_deserializer=None,
         )
         return VStreamCall(method(request, timeout=timeout, metadata=_credentials(self.endpoint)))
 
-    def _channel(self, shard: str) -> grpc.Channel:
+    def _channel(self, lane: str) -> grpc.Channel:
         with self._lock:
             if self._closed:
                 raise VStreamError(grpc.StatusCode.CANCELLED, "the connection was closed")
-            if shard not in self._channels:
-                self._channels[shard] = _new_channel(self.endpoint, self._window_bytes)
-            return self._channels[shard]
+            if lane not in self._channels:
+                self._channels[lane] = _new_channel(self.endpoint, self._window_bytes)
+            return self._channels[lane]
 
 
-def window_bytes(shards: int) -> int:
-    """How many bytes each of so many shards may have under way."""
-    return min(max(_WINDOWS_BYTES // max(shards, 1), _SMALLEST_WINDOW_BYTES), _LARGEST_WINDOW_BYTES)
+def window_bytes(streams: int) -> int:
+    """How many bytes each of so many streams may have under way."""
+    return min(max(_WINDOWS_BYTES // max(streams, 1), _SMALLEST_WINDOW_BYTES), _LARGEST_WINDOW_BYTES)
 
 
 def _new_channel(endpoint: Endpoint, window: int) -> grpc.Channel:

@@ -1,0 +1,176 @@
+"""One stream of a shard, from the moment it is opened until it ends or breaks off."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from source_planetscale.follow import advice
+from source_planetscale.follow.member import Step
+from source_planetscale.follow.stall import StallClock
+from source_planetscale.vstream.bundle import Bundle
+from source_planetscale.vstream.errors import VStreamError
+from source_planetscale.vstream.reader import ProtocolError
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    from source_planetscale.follow.core import Call, Core
+    from source_planetscale.follow.member import Member
+    from source_planetscale.vstream.reader import ShardReader
+    from source_planetscale.vstream.table_reader import RowRun
+
+# The position of a table without changes is worth saving, but not at every transaction of others.
+_SECONDS_BETWEEN_POSITIONS = 1.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a stream broke off.
+
+    Attributes:
+        reason: What happened, for a person.
+        error: What the server said, or None if it said nothing.
+    """
+
+    reason: str
+    error: VStreamError | None = None
+
+
+class Attempt:
+    """Opens the streams of one shard, one after the other; `cancel` may be called from any thread."""
+
+    def __init__(
+        self, core: Core, closing: threading.Event, lane: str, stall: StallClock | None = None
+    ) -> None:
+        """Prepares streams over the connection `lane`, until `closing` is set."""
+        self._core = core
+        self._closing = closing
+        self._lane = lane
+        self._stall = stall or StallClock()
+        self._call: Call | None = None
+        self._stalled = False
+
+    def look_after(self, where: str) -> None:
+        """Ends the running stream if it stalls for the configured time, and tells of long waits before."""
+        idle, timeout = self._stall.idle_seconds, self._core.patience.timeout_seconds
+        if idle > timeout:
+            self._stalled = True
+            self.cancel()
+        elif self._stall.report_due():
+            self._core.logger.info(advice.about_wait(where, idle, timeout))
+
+    def cancel(self) -> None:
+        """Ends the running stream."""
+        call = self._call
+        if call is not None:
+            call.cancel()
+
+    def run(self, reader: ShardReader, members: Mapping[str, Member]) -> Generator[Step, None, Failure | None]:
+        """Follows one stream to its end.
+
+        Args:
+            reader: Takes the responses.
+            members: The reader's tables by name; their cursors move with what is given.
+
+        Returns:
+            None if the reader has come to an end of its own, otherwise why the stream broke off.
+        """
+        try:
+            yield from self._follow(reader, members)
+        except ProtocolError as error:
+            return Failure(str(error))
+        except VStreamError as error:
+            self._core.client.reconnect(self._lane)
+            if self._stalled:
+                return Failure(f"nothing came for {self._core.patience.timeout_seconds:g} seconds")
+            words = advice.explain(error, self._core.client.endpoint, self._core.client.keyspace)
+            return Failure(words, error)
+        return None if reader.ended or self._closing.is_set() else Failure("the stream ended early")
+
+    def _follow(self, reader: ShardReader, members: Mapping[str, Member]) -> Iterator[Step]:
+        core = self._core
+        core.opened.add()
+        cursor = next(iter(members.values())).cursor
+        call = self._call = core.client.open(cursor, list(members), self._lane)
+        self._stalled = False
+        self._stall.start()
+        placed_at = time.monotonic()
+        try:
+            if self._closing.is_set():
+                # `cancel` came before there was a call.
+                return
+            for raw in _bundled(call, Bundle(reader.goal)):
+                # Another shard may wait for the reader of stdout, which is no stall of this one's server.
+                with self._stall.held():
+                    core.turn.__enter__()
+                try:
+                    runs = self._take(reader, raw)
+                    now = time.monotonic()
+                    quiet = reader.ended or now - placed_at >= _SECONDS_BETWEEN_POSITIONS
+                    placed_at = now if quiet else placed_at
+                    steps = _steps(reader, members, runs, len(raw), quiet=quiet)
+                    # While it waits for room, a thread holds nothing but its finished text.
+                    del raw, runs
+                    while steps:
+                        with self._stall.held():
+                            yield steps.pop(0)
+                finally:
+                    core.turn.__exit__(None, None, None)
+                if reader.ended or self._closing.is_set() or not reader.readable:
+                    return
+        finally:
+            call.cancel()
+            self._stall.stop()
+
+    def _take(self, reader: ShardReader, raw: bytes) -> list[RowRun]:
+        progress = reader.progress
+        runs = reader.read(raw)
+        reader.settle()
+        if reader.progress != progress:
+            self._stall.start()
+        for table in reader.tables.values():
+            while table.statements:
+                statement = table.statements.pop(0)
+                words = advice.about_statement(statement, table.name, reader.where(table.name))
+                if words:
+                    self._core.logger.warning(words)
+        return runs
+
+
+def _steps(
+    reader: ShardReader, members: Mapping[str, Member], runs: Sequence[RowRun], size: int, *, quiet: bool
+) -> list[Step]:
+    by_table: defaultdict[str, list[RowRun]] = defaultdict(list)
+    for run in runs:
+        by_table[run.table].append(run)
+    rows = sum(len(run.rows) for run in runs) or 1
+    steps = []
+    for name in members if quiet or len(members) == 1 else by_table:
+        table, member, own = reader.tables[name], members[name], by_table.get(name, [])
+        if own or table.cursor is not member.cursor:
+            count = sum(len(run.rows) for run in own)
+            steps.append(Step(name, table.cursor, own, size * count // rows))
+            member.cursor = table.cursor
+            member.handed_over = member.handed_over or bool(own)
+    return steps
+
+
+def _bundled(call: Call, bundle: Bundle) -> Iterator[bytes]:
+    """Gives the responses of a stream, those in quick succession as one; raises what the stream does."""
+    broken: VStreamError | None = None
+    try:
+        for raw in call:
+            bundle.add(raw)
+            del raw
+            if bundle.due(time.monotonic()):
+                yield bundle.take(time.monotonic())
+    except VStreamError as error:
+        broken = error
+    if bundle.size:
+        yield bundle.take(time.monotonic())
+    if broken is not None:
+        raise broken
