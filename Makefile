@@ -46,7 +46,7 @@ test: setup pyairbyte ## Run every check and test; REQUIRE_VITESS=1 makes a miss
 	@$(BIN)/python tools/run_checks.py
 
 demo: setup ## Show a whole replication on an embedded sharded database, in a minute
-	@$(RUN) integration_tests.demo
+	@$(RUN) demo
 
 # --- parts -----------------------------------------------------------------------------------
 
@@ -60,20 +60,20 @@ format: setup ## Rewrite the sources in the project's format
 unit: setup ## Run the unit tests
 	@$(BIN)/python tools/run_checks.py "unit tests"
 
-integration: setup pyairbyte ## Run the integration tests
-	@$(BIN)/python tools/run_checks.py "integration tests"
+integration: setup pyairbyte ## Run the integration tests, those of the embedded database first
+	@$(BIN)/python tools/run_checks.py "embedded database" "integration tests"
 
 local: setup ## Run the embedded database with sample data until Ctrl-C, for acceptance/config.json
-	@$(RUN) integration_tests.local --sample --mysql-port 15306 --grpc-port 15991 $(LOCAL_ARGS)
+	@$(RUN) embedded_database --sample --mysql-port 15306 --grpc-port 15991 $(LOCAL_ARGS)
 
 vitess: setup ## Run a real Vitess until Ctrl-C (needs Go; built once)
 	@$(RUN) integration_tests.vitess up --sample
 
 bench: setup ## Measure speed and memory side by side
-	@$(RUN) integration_tests.bench
+	@$(RUN) bench
 
 soak: setup ## Compare replica and source under random faults, for as long as SOAK_ARGS say
-	@$(RUN) integration_tests.soak $(SOAK_ARGS)
+	@$(RUN) integration_tests.replica.soak $(SOAK_ARGS)
 
 # --- maintenance -----------------------------------------------------------------------------
 

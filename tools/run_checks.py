@@ -22,6 +22,7 @@ LINT = {
 }
 TESTS = {
     "unit tests": "unit_tests",
+    "embedded database": "embedded_database",
     "integration tests": "integration_tests",
 }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from unit_tests.fakes import reader_threads
+from unit_tests.support.fakes import reader_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

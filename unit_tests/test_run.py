@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from unit_tests.fakes import PASSWORD
+from unit_tests.support.fakes import PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ def files(tmp_path: Path) -> list[str]:
 
 def start(scenario: str, *args: str, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "unit_tests.standin", scenario, *args],
+        [sys.executable, "-m", "unit_tests.support.standin", scenario, *args],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

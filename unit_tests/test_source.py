@@ -18,8 +18,8 @@ from source_planetscale.run import Entrypoint
 from source_planetscale.source import SourcePlanetscale
 from source_planetscale.table import Table
 from source_planetscale.vstream.cursor import Cursor
-from unit_tests.events import KEYSPACE, SHARD, TABLE, gtid, row, small_copy
-from unit_tests.fakes import PASSWORD, FakeDatabase, FakeVtgate, broken, stand_in
+from unit_tests.support.events import KEYSPACE, SHARD, TABLE, gtid, row, small_copy
+from unit_tests.support.fakes import PASSWORD, FakeDatabase, FakeVtgate, broken, stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from source_planetscale.state import StreamState, state_messages
 from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.wire import vstream_pb2 as wire
-from unit_tests.events import KEYSPACE, SHARD, TABLE, UUID, gtid, last_key, row
+from unit_tests.support.events import KEYSPACE, SHARD, TABLE, UUID, gtid, last_key, row
 
 LEGACY = Path(__file__).parent / "legacy_states"
 SHAPE = shape_of(TABLE.columns)

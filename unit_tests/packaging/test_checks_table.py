@@ -7,7 +7,7 @@ import re
 from unit_tests.packaging.project import text
 
 TABLE = text("docs/checks.md").partition("## Airbyte's QA suite")[0]
-MODULES = dict(re.findall(r"`(\w+)`(?: is)?\s+`((?:unit|integration)_tests/\w+\.py)`", TABLE))
+MODULES = dict(re.findall(r"`(\w+)`(?: is)?\s+`((?:unit|integration)_tests/[\w/]+\.py)`", TABLE))
 NAMED = re.findall(r"`(\w+)::(\w+)`", TABLE)
 
 

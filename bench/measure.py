@@ -1,0 +1,129 @@
+"""Runs commands and tells what they took."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from integration_tests.support.command import configured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# What the image sets, see the Dockerfile.
+IMAGE_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
+
+_CHUNK = 1 << 20
+# Linux counts the peak of a process in kilobytes, see getrusage(2).
+_RSS_UNIT = 1024
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one command took.
+
+    Attributes:
+        seconds: Wall time.
+        cpu: CPU seconds, user and system.
+        peak_mb: The most memory that it held at once, in MB of 10^6 bytes.
+        output: What it wrote to stdout, if that was kept.
+        own: What the program said of itself in the last line of stderr, if that was asked for.
+    """
+
+    seconds: float
+    cpu: float
+    peak_mb: float
+    output: str = ""
+    own: dict[str, float] = field(default_factory=dict)
+
+
+def best(costs: Iterable[Cost]) -> Cost:
+    """The least of each figure, which neighbours on the machine disturb least; of peaks the greatest."""
+    costs = list(costs)
+    return Cost(
+        min(cost.seconds for cost in costs),
+        min(cost.cpu for cost in costs),
+        max(cost.peak_mb for cost in costs),
+        own={key: min(cost.own[key] for cost in costs) for key in costs[0].own},
+    )
+
+
+def run_python(
+    *arguments: str, keep_output: bool = False, keep_own: bool = False, bytes_per_second: int | None = None
+) -> Cost:
+    """Runs Python with arguments.
+
+    Args:
+        arguments: What follows `python`.
+        keep_output: Return what it writes instead of dropping it.
+        keep_own: Return the last line of stderr, which is a JSON object.
+        bytes_per_second: How fast stdout is read; None for /dev/null.
+
+    Raises:
+        subprocess.CalledProcessError: It failed.
+    """
+    piped = keep_output or bytes_per_second is not None
+    command = [sys.executable, *arguments]
+    with tempfile.TemporaryFile() as stderr:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stderr=stderr,
+            env=os.environ | IMAGE_ENVIRONMENT,
+        )
+        output = _read(process.stdout, bytes_per_second) if process.stdout else b""
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        stderr.seek(0)
+        errors = stderr.read()
+    if process.returncode:
+        sys.stderr.buffer.write(errors)
+        raise subprocess.CalledProcessError(process.returncode, command)
+    own = json.loads(errors.splitlines()[-1]) if keep_own else {}
+    peak = usage.ru_maxrss * _RSS_UNIT / 1e6
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, peak, output.decode(), own)
+
+
+def _read(stdout: IO[bytes], bytes_per_second: int | None) -> bytes:
+    with stdout:
+        if bytes_per_second is None:
+            return stdout.read()
+        while chunk := stdout.read(_CHUNK):
+            time.sleep(len(chunk) / bytes_per_second)
+        return b""
+
+
+def files(
+    directory: str, config: dict[str, object], tables: Sequence[str], state: object = None
+) -> list[str]:
+    """Writes the files of a read, and gives the options that name them."""
+    contents = {"config": config, "catalog": configured(*tables, namespace=str(config["database"]))}
+    if state is not None:
+        contents["state"] = state  # type: ignore[assignment]  # a list, where the others are objects
+    options: list[str] = []
+    for name, content in contents.items():
+        path = Path(directory, f"{name}.json")
+        path.write_text(json.dumps(content), encoding="utf-8")
+        options += [f"--{name}", str(path)]
+    return options
+
+
+def read(
+    config: dict[str, object],
+    *tables: str,
+    state: object = None,
+    module: Sequence[str] = ("source_planetscale", "read"),
+    **options: Any,
+) -> Cost:
+    """Reads tables with the command, or with another module that takes the same options."""
+    with tempfile.TemporaryDirectory() as directory:
+        return run_python("-m", *module, *files(directory, config, tables, state), **options)

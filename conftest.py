@@ -1,0 +1,84 @@
+"""The databases that tests run on: the embedded one and a real Vitess, as fixtures."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from embedded_database.database import LocalDatabase
+from integration_tests.vitess.cluster import VitessCluster
+from integration_tests.vitess.prerequisites import MissingPrerequisiteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from _pytest.capture import CaptureManager
+
+    from embedded_database.contract.server import Server
+
+# Set to 1 where a machine without Vitess is a failure.
+REQUIRE_VITESS = "REQUIRE_VITESS"
+
+MISSING = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declares the markers."""
+    config.addinivalue_line("markers", "vitess: needs a real Vitess, which the tests install and run")
+    config.addinivalue_line("markers", "image_tests: Airbyte's standard tests that need Docker")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test that needs a real Vitess, so that `-m "not vitess"` leaves it out."""
+    for item in items:
+        if "vitess" in getattr(item, "fixturenames", ()):
+            item.add_marker("vitess")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says why no test ran on a real Vitess, where none did."""
+    missing = config.stash.get(MISSING, None)
+    if missing:
+        terminalreporter.write_line(f"NOT RUN: every test on a real Vitess. {missing}", red=True, bold=True)
+
+
+@pytest.fixture(scope="session")
+def vitess(pytestconfig: pytest.Config) -> Iterator[VitessCluster]:
+    """A real Vitess with the keyspaces `shop` (shards -80 and 80-) and `src` (shard 0)."""
+    capture: CaptureManager | None = pytestconfig.pluginmanager.getplugin("capturemanager")
+    if capture is None:
+        raise AssertionError("pytest always has a capture manager")
+    try:
+        # The first installation takes minutes; its progress is shown.
+        with capture.global_and_fixture_disabled():
+            cluster = VitessCluster.start({"shop": 2, "src": 1})
+    except MissingPrerequisiteError as error:
+        if os.environ.get(REQUIRE_VITESS) == "1":
+            pytest.fail(str(error), pytrace=False)
+        pytestconfig.stash[MISSING] = str(error)
+        pytest.skip(str(error))
+    with cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module", params=["embedded", pytest.param("vitess", marks=pytest.mark.vitess)])
+def database(request: pytest.FixtureRequest) -> Iterator[LocalDatabase | VitessCluster]:
+    """The embedded database, then a real Vitess, with the same keyspaces."""
+    if request.param == "vitess":
+        yield request.getfixturevalue("vitess")
+        return
+    with LocalDatabase() as embedded:
+        yield embedded
+
+
+@pytest.fixture(scope="module", params=["local", pytest.param("vitess", marks=pytest.mark.vitess)])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """The two sides of the contract: the embedded database, which lets everyone in, and a real Vitess."""
+    if request.param == "vitess":
+        yield request.getfixturevalue("vitess")
+        return
+    with LocalDatabase(users={}) as embedded:
+        yield embedded

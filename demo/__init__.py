@@ -1,0 +1,1 @@
+"""A whole replication on the embedded database, told in a terminal: `python -m demo`."""

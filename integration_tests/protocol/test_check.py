@@ -1,0 +1,167 @@
+"""`check` on a real Vitess: every failure a sentence, and never a secret."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from integration_tests.support.command import configured, run
+from integration_tests.support.tables import create
+
+if TYPE_CHECKING:
+    from integration_tests.support.command import Run
+    from integration_tests.vitess.cluster import VitessCluster
+
+PASSWORD = "password-marker"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table(vitess: VitessCluster) -> None:
+    create(vitess, "shop", "create table check_rows (id bigint primary key)")
+
+
+def check(config: object) -> Run:
+    done = run("check", config=config)
+    assert done.exit_code == 0
+    assert done.stderr == ""
+    for trace_of_code in ("Traceback", 'File "', PASSWORD):
+        assert trace_of_code not in done.output
+    return done
+
+
+def failure(config: object) -> str:
+    """The message of a failed check, which is a sentence."""
+    status = check(config).connection_status
+    assert status["status"] == "FAILED"
+    message: str = status["message"]
+    assert message.rstrip().endswith(".")
+    assert " " in message
+    assert not message.startswith("'")
+    return message
+
+
+@pytest.mark.parametrize("keyspace", ["shop", "src"])
+@pytest.mark.parametrize("options", [{}, {"use_replica": True}])
+def test_a_working_configuration_succeeds(
+    vitess: VitessCluster, keyspace: str, options: dict[str, Any]
+) -> None:
+    done = check(vitess.config(keyspace, password=PASSWORD, **options))
+    assert done.connection_status["status"] == "SUCCEEDED"
+
+
+def test_a_configuration_with_listed_shards_succeeds(vitess: VitessCluster) -> None:
+    done = check(vitess.config("shop", password=PASSWORD, shards=" -80, 80- "))
+    assert done.connection_status["status"] == "SUCCEEDED"
+
+
+def changed(vitess: VitessCluster, **change: object) -> dict[str, object]:
+    return {**vitess.config("shop", password=PASSWORD), **change}
+
+
+def test_a_wrong_host_is_named_and_no_password_blamed(vitess: VitessCluster) -> None:
+    message = failure(changed(vitess, host="no-such-host.invalid"))
+    assert "no-such-host.invalid" in message
+    assert "password" not in message
+
+
+def test_a_wrong_mysql_port_is_named(vitess: VitessCluster) -> None:
+    message = failure(changed(vitess, mysql_port=1))
+    assert f"{vitess.host}:1" in message
+    assert "port" in message
+
+
+def test_a_wrong_grpc_port_is_named_because_check_opens_a_vstream(vitess: VitessCluster) -> None:
+    message = failure(changed(vitess, grpc_port=1))
+    assert f"{vitess.host}:1" in message
+    assert "gRPC" in message
+
+
+def test_the_mysql_port_is_not_taken_for_the_grpc_port(vitess: VitessCluster) -> None:
+    assert "gRPC" in failure(changed(vitess, grpc_port=vitess.mysql_port))
+
+
+def test_an_unknown_database_is_named(vitess: VitessCluster) -> None:
+    assert "nowhere" in failure(changed(vitess, database="nowhere"))
+
+
+@pytest.mark.parametrize("database", ["", "   "])
+def test_an_empty_database_does_not_pass(vitess: VitessCluster, database: str) -> None:
+    assert "database" in failure(changed(vitess, database=database))
+
+
+@pytest.mark.parametrize("field", ["mysql_tls", "grpc_tls"])
+def test_tls_against_a_server_without_it_is_told(vitess: VitessCluster, field: str) -> None:
+    assert "TLS" in failure(changed(vitess, **{field: True}))
+
+
+def test_an_unknown_shard_is_named_beside_the_ones_there_are(vitess: VitessCluster) -> None:
+    message = failure(changed(vitess, shards="-80, zz-"))
+    assert "zz-" in message
+    assert "80-" in message
+
+
+@pytest.mark.parametrize("content", ["no json", "", "[]", "null", '"text"', '{"host": '])
+def test_a_configuration_file_that_holds_no_object_is_told(content: str) -> None:
+    assert "configuration" in failure(content).lower()
+
+
+def test_a_configuration_file_that_is_missing_is_told() -> None:
+    done = run("check", "--config", "/nonexistent/config.json")
+    assert done.exit_code == 0
+    assert done.connection_status["status"] == "FAILED"
+    assert "/nonexistent/config.json" in done.connection_status["message"]
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("field", ["host", "database"])
+def test_a_missing_field_is_named(vitess: VitessCluster, field: str) -> None:
+    config = changed(vitess)
+    del config[field]
+    assert field in failure(config)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("password", {"marker": PASSWORD}),
+        ("max_retries", PASSWORD),
+        ("mysql_port", 70_000),
+        ("use_replica", PASSWORD),
+        ("starting_gtids", f'{{"{PASSWORD}": 1}}'),
+        ("invalid_cdc_cursor_position_behavior", PASSWORD),
+    ],
+)
+def test_a_field_of_the_wrong_type_is_named_without_its_value(
+    vitess: VitessCluster, field: str, value: object
+) -> None:
+    assert field in failure(changed(vitess, **{field: value}))
+
+
+def test_a_saved_configuration_of_the_go_connector_goes_on_working(vitess: VitessCluster) -> None:
+    saved = {
+        "options": {"do_not_treat_tiny_int_as_boolean": True, "storage": "HTTPS"},
+        "shards": None,
+        "starting_gtids": "",
+        "use_gtid_with_table_pks": False,
+        "timeout_seconds": 300,
+        "max_retries": 3,
+        "something_else": 1,
+    }
+    done = check(changed(vitess, **saved))
+    assert done.connection_status["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("command", ["discover", "read"])
+def test_the_password_stands_in_no_message_of_a_failed_command(vitess: VitessCluster, command: str) -> None:
+    catalog = configured("check_rows") if command == "read" else None
+    for config in (
+        changed(vitess, mysql_port=1),
+        changed(vitess, max_retries=PASSWORD),
+        json.dumps({"password": PASSWORD})[:-1],
+    ):
+        done = run(command, config=config, catalog=catalog)
+        assert done.exit_code != 0
+        assert done.errors
+        assert PASSWORD not in done.output

@@ -1,0 +1,88 @@
+"""What `spec` and `discover` write, held by golden files: the forms and tables that users have saved.
+
+A change of a golden file is a change for every user: it belongs into the changelog, and a field or stream
+that is gone or has another type makes a new major version. `GOLDEN_UPDATE=1` writes the files anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from integration_tests.support.command import run
+from integration_tests.support.tables import create
+from integration_tests.values.value_cases import CASES
+
+if TYPE_CHECKING:
+    from integration_tests.support.command import Json
+    from integration_tests.vitess.cluster import VitessCluster
+
+GOLDEN = Path(__file__).parent / "golden"
+
+TABLES = (
+    "create table golden_composite (id bigint, sku varchar(20), n int, primary key (sku, id))",
+    "create table golden_keyless (a int, b varchar(10))",
+    "create table golden_unique (a int not null, b int, unique key (a))",
+    "create table golden_generated (id int primary key, v int as (id + 1) virtual, hidden int invisible)",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tables(vitess: VitessCluster) -> None:
+    types = dict.fromkeys(case.column_type for case in CASES)
+    columns = ", ".join(f"c{number} {column_type}" for number, column_type in enumerate(types))
+    create(vitess, "src", f"create table golden_types (id bigint unsigned primary key, {columns})", *TABLES)
+
+
+def assert_golden(name: str, found: object) -> None:
+    """Compares with a golden file, the order of all keys included."""
+    path = GOLDEN / f"{name}.json"
+    text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    if os.environ.get("GOLDEN_UPDATE") == "1":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+def catalog(vitess: VitessCluster, **options: object) -> list[Json]:
+    (message,) = run("discover", config=vitess.config("src", **options)).of_type("CATALOG")
+    return [stream for stream in message["catalog"]["streams"] if stream["name"].startswith("golden_")]
+
+
+def test_the_spec_is_the_golden_one() -> None:
+    done = run("spec", warm=False)
+    (message,) = done.of_type("SPEC")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert_golden("spec", message["spec"])
+
+
+def test_the_catalog_is_the_golden_one(vitess: VitessCluster) -> None:
+    assert_golden("catalog", catalog(vitess))
+
+
+def test_the_catalog_with_added_columns_and_integers_for_tinyint1_is_the_golden_one(
+    vitess: VitessCluster,
+) -> None:
+    options = {"do_not_treat_tiny_int_as_boolean": True}
+    found = catalog(vitess, include_metadata=True, include_cdc_columns=True, options=options)
+    assert_golden("catalog_with_options", found)
+
+
+def test_every_stream_of_the_catalog_says_how_it_can_be_read(vitess: VitessCluster) -> None:
+    for stream in catalog(vitess):
+        assert stream["supported_sync_modes"] == ["full_refresh", "incremental"]
+        assert stream["namespace"] == "src"
+        assert stream["source_defined_cursor"] is True
+
+
+def test_the_primary_key_stands_in_the_order_of_the_key_and_its_last_column_is_the_cursor(
+    vitess: VitessCluster,
+) -> None:
+    streams = {stream["name"]: stream for stream in catalog(vitess)}
+    assert streams["golden_composite"]["source_defined_primary_key"] == [["sku"], ["id"]]
+    assert streams["golden_composite"]["default_cursor_field"] == ["id"]
+    assert streams["golden_keyless"].get("source_defined_primary_key", []) == []
+    assert streams["golden_keyless"].get("default_cursor_field", []) == []

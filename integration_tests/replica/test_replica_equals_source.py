@@ -1,0 +1,44 @@
+"""Whatever happens during the syncs, a destination that applies their records equals the source.
+
+Each proof prints its seed; PROOF_SEED=N runs that one alone.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from embedded_database import Limits, LocalDatabase
+from integration_tests.replica.proof import Proof
+from integration_tests.replica.replica import Tally
+from integration_tests.replica.targets import PACKET_BYTES, LocalTarget, VitessTarget
+
+if TYPE_CHECKING:
+    from integration_tests.vitess.cluster import VitessCluster
+
+PROOF_SEED = "PROOF_SEED"
+# One of them with change columns, one without.
+SEEDS = [1, 2]
+
+
+def seeds() -> list[int]:
+    chosen = os.environ.get(PROOF_SEED)
+    return [int(chosen)] if chosen else [*SEEDS, random.randrange(10**9)]  # noqa: S311 - a test's choices
+
+
+@pytest.mark.parametrize("index", range(len(SEEDS) + 1))
+def test_a_replica_equals_a_real_vitess_through_cut_and_killed_syncs(
+    vitess: VitessCluster, index: int
+) -> None:
+    for seed in seeds()[index : index + 1]:
+        Proof(VitessTarget(vitess, kill_servers=False), seed, Tally(), syncs=3, tables=2).run()
+
+
+@pytest.mark.parametrize("index", range(len(SEEDS)))
+def test_a_replica_equals_the_embedded_database_through_injected_faults(index: int) -> None:
+    with LocalDatabase(limits=Limits(packet_bytes=PACKET_BYTES)) as database:
+        for seed in seeds()[index : index + 1]:
+            Proof(LocalTarget(database), seed, Tally(), syncs=3, tables=2).run()
