@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from source_planetscale.errors import ConfigError
 from source_planetscale.shape import Shape, ShapeColumn
 from source_planetscale.vstream.cursor import Cursor
+from source_planetscale.vstream.position import Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,17 +23,35 @@ VERSION = 1
 LEGACY_TYPE = "LEGACY"
 
 
+@dataclass(frozen=True)
+class Reshard:
+    """How a shard ended: what its journal says.
+
+    Attributes:
+        number: Tells reshards apart.
+        participants: The shards that it ended.
+        positions: The positions at which the new shards begin, by shard.
+    """
+
+    number: int
+    participants: tuple[str, ...]
+    positions: Mapping[str, str]
+
+
 @dataclass
 class StreamState:
     """The state of one stream.
 
     Attributes:
-        cursors: The cursor of every shard by its name.
+        cursors: The cursor of every shard by its name; of a shard that has ended, the last one before its end.
+        reshards: How shards ended that have been read to their end, by shard. They stand here until the new
+            shards take their place, which is when all shards that were replaced together have ended.
         cdc_cursor: No record after this state has a smaller or equal `_ab_cdc_cursor`; 0 if none had one.
         full_refresh: The state belongs to a full refresh that has not ended.
     """
 
     cursors: dict[str, Cursor] = field(default_factory=dict)
+    reshards: dict[str, Reshard] = field(default_factory=dict)
     cdc_cursor: int = 0
     full_refresh: bool = False
 
@@ -66,12 +85,18 @@ class StreamState:
             saved = _plain(shards[name])
             cursor = _parse_shard(saved, shapes, keyspace=keyspace, shard=name, stream=stream)
             state.cursors[cursor.shard] = cursor
+            reshard = _parse_reshard(saved, stream, cursor.shard)
+            if reshard is not None:
+                state.reshards[cursor.shard] = reshard
         return state
 
     def to_json(self) -> dict[str, Any]:
         """The state in its saved form; shapes that several shards share stand in it once."""
         shapes: dict[Shape, str] = {}
-        shards = {name: _shard_to_json(cursor, shapes) for name, cursor in self.cursors.items()}
+        shards = {
+            name: _shard_to_json(cursor, self.reshards.get(name), shapes)
+            for name, cursor in self.cursors.items()
+        }
         saved: dict[str, Any] = {"shards": shards, "version": VERSION}
         if shapes:
             saved["shapes"] = {key: [list(column) for column in shape] for shape, key in shapes.items()}
@@ -170,12 +195,32 @@ def _legacy_messages(streams: Mapping[str, Any]) -> list[dict[str, Any]]:
     return messages
 
 
-def _shard_to_json(cursor: Cursor, shapes: dict[Shape, str]) -> dict[str, Any]:
+def _shard_to_json(cursor: Cursor, reshard: Reshard | None, shapes: dict[Shape, str]) -> dict[str, Any]:
     """Gives the saved form of a shard; a shape that is not in `shapes` is put there."""
     saved: dict[str, Any] = {"cursor": cursor.encode()}
     if cursor.shape is not None:
         saved["shape"] = shapes.setdefault(cursor.shape, str(len(shapes) + 1))
+    if reshard is not None:
+        saved["reshard"] = {
+            # A number beyond 2**53 would not come back from every reader of JSON.
+            "number": str(reshard.number),
+            "participants": list(reshard.participants),
+            "positions": dict(reshard.positions),
+        }
     return saved
+
+
+def _parse_reshard(saved: object, stream: str, shard: str) -> Reshard | None:
+    raw = _plain(saved.get("reshard")) if isinstance(saved, dict) else None
+    if raw is None:
+        return None
+    try:
+        positions = _plain(raw["positions"])
+        for position in positions.values():
+            Position.parse(position)
+        return Reshard(int(raw["number"]), tuple(map(str, raw["participants"])), dict(positions))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise _damaged(stream, shard, "the reshard that ended it cannot be read") from None
 
 
 def _parse_shard(

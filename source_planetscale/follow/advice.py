@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from source_planetscale.follow.statements import statement_of
 from source_planetscale.vstream.images import IncompleteRow
+from source_planetscale.vstream.table_reader import RowsExchanged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from source_planetscale.endpoint import Endpoint, Keyspace
     from source_planetscale.vstream.errors import VStreamError
-    from source_planetscale.vstream.reader import ShapeHazard
-    from source_planetscale.vstream.wire import vstream_pb2 as wire
+
+_NAMES_SHOWN = 5
 
 
 def explain(error: VStreamError, endpoint: Endpoint, keyspace: Keyspace) -> str:
@@ -63,14 +67,72 @@ def about_lookup(error: VStreamError, endpoint: Endpoint, keyspace: Keyspace, sh
     return f"The current position of {where} could not be read: {explain(error, endpoint, keyspace)}"
 
 
-def about_finding(finding: ShapeHazard | IncompleteRow, where: str) -> str:
+def about_finding(finding: Exception, where: str) -> str:
     """Says why changes cannot be read rightly; `where` names table and shard."""
     if isinstance(finding, IncompleteRow):
         return (
             f"The changes of {where} come without the whole row, because {finding} on the server. Set "
             "binlog_format=ROW, binlog_row_image=FULL and no binlog_row_value_options."
         )
-    return f"Changes of {where} from before a change of the table cannot be read rightly: {finding}."
+    if isinstance(finding, RowsExchanged):
+        return f"{statement_of(str(finding))} gave {where} rows that no row event tells: they have not been read."
+    return (
+        f"Changes of {where} from before a change of its columns cannot be read rightly: {finding}. Sync before "
+        "and after such a change to keep this from happening."
+    )
+
+
+def about_broken_copy(finding: Exception, where: str) -> str:
+    """Says that a copy cannot go on where it broke off; `where` names table and shard."""
+    return (
+        f"the copy of {where} was interrupted ({finding}), and its key does not let it go on in the middle. A "
+        "table without a key that orders its rows (ENUM, SET, FLOAT, or none) has to be copied in one run: if "
+        "that takes longer than vttablet's --vreplication-copy-phase-duration (an hour), raise that flag, or "
+        "give the table a primary key of another type."
+    )
+
+
+def about_copy_that_waits(where: str, reason: str) -> str:
+    """Says that a copy has to begin anew, which only another attempt of the platform can do without doubling."""
+    return (
+        f"The copy of {where} cannot go on in the middle, because {reason}, and rows of it are out already. The "
+        "next attempt copies the table from its start."
+    )
+
+
+def about_unknown_table(where: str) -> str:
+    """Says that a table is there, but its tablet does not know it."""
+    return (
+        f"The tablet does not know {where} yet: it learns of a table that was made past Vitess, or before it "
+        "became the primary, at its next schema reload (within 30 minutes, or at once with 'vtctldclient "
+        "ReloadSchemaKeyspace'). The next sync reads it then."
+    )
+
+
+def about_unreadable_statement(where: str) -> str:
+    """Says that the log holds a statement that no stream passes."""
+    return (
+        f"The saved position of {where} cannot be followed: Vitess cannot read a statement that stands behind it "
+        "in the binary log, such as an XA transaction that was made on the MySQL server itself."
+    )
+
+
+def about_retry(
+    where: str, reason: str, failures: int, retries: int, seconds: float, *, resumes: bool
+) -> str:
+    """Says that a stream broke off and is opened anew."""
+    what = "to go on from the last position" if resumes else "to copy the table in one run"
+    return (
+        f"The stream of {where} broke off ({reason}); attempt {failures} of {max(retries, failures)} {what} in "
+        f"{seconds:.1f} s."
+    )
+
+
+def several(tables: Sequence[str], shard: str) -> str:
+    """Names several tables of a shard for a person."""
+    shown = ", ".join(tables[:_NAMES_SHOWN])
+    more = f" and {len(tables) - _NAMES_SHOWN} more" if len(tables) > _NAMES_SHOWN else ""
+    return f"tables {shown}{more}, shard {shard}"
 
 
 def about_copy_again(problem: str) -> str:
@@ -86,23 +148,6 @@ def about_giving_up(where: str, failures: int, reason: str) -> str:
     return (
         f"Reading {where} stopped after {failures} attempts without progress: {reason} What was read is "
         "saved; the next sync goes on from there."
-    )
-
-
-def about_reshard(journal: wire.Journal, keyspace: str, shard: str, table: str) -> str:
-    """Says that a shard was replaced."""
-    new = ", ".join(entry.shard for entry in journal.shard_gtids)
-    return (
-        f"Keyspace {keyspace} was resharded: shard {shard} was replaced by {new}. Table {table} has been "
-        "read up to the reshard. Clear this stream's data to copy it from the new shards."
-    )
-
-
-def about_removed_rows(statement: str, where: str) -> str:
-    """Says that a statement such as TRUNCATE removed rows without a trace."""
-    return (
-        f"{statement} of {where}: the server sends no deletes for it, so rows that were read before stay in "
-        "the destination. Refresh this stream and remove its records to bring both in line."
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from source_planetscale.follow import advice
 from source_planetscale.follow.member import Step
 from source_planetscale.follow.stall import StallClock
+from source_planetscale.follow.statements import about_statement
 from source_planetscale.vstream.bundle import Bundle
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.reader import ProtocolError
@@ -34,10 +35,12 @@ class Failure:
     Attributes:
         reason: What happened, for a person.
         error: What the server said, or None if it said nothing.
+        restarts: Whether a copy has to begin anew.
     """
 
     reason: str
     error: VStreamError | None = None
+    restarts: bool = False
 
 
 class Attempt:
@@ -69,7 +72,9 @@ class Attempt:
         if call is not None:
             call.cancel()
 
-    def run(self, reader: ShardReader, members: Mapping[str, Member]) -> Generator[Step, None, Failure | None]:
+    def run(
+        self, reader: ShardReader, members: Mapping[str, Member]
+    ) -> Generator[Step, None, Failure | None]:
         """Follows one stream to its end.
 
         Args:
@@ -89,7 +94,9 @@ class Attempt:
                 return Failure(f"nothing came for {self._core.patience.timeout_seconds:g} seconds")
             words = advice.explain(error, self._core.client.endpoint, self._core.client.keyspace)
             return Failure(words, error)
-        return None if reader.ended or self._closing.is_set() else Failure("the stream ended early")
+        if reader.ended or reader.has_new_source or self._closing.is_set() or not reader.readable:
+            return None
+        return Failure("the stream ended early")
 
     def _follow(self, reader: ShardReader, members: Mapping[str, Member]) -> Iterator[Step]:
         core = self._core
@@ -108,7 +115,7 @@ class Attempt:
                 with self._stall.held():
                     core.turn.__enter__()
                 try:
-                    runs = self._take(reader, raw)
+                    runs = self._take(reader, members, raw)
                     now = time.monotonic()
                     quiet = reader.ended or now - placed_at >= _SECONDS_BETWEEN_POSITIONS
                     placed_at = now if quiet else placed_at
@@ -120,13 +127,13 @@ class Attempt:
                             yield steps.pop(0)
                 finally:
                     core.turn.__exit__(None, None, None)
-                if reader.ended or self._closing.is_set() or not reader.readable:
+                if reader.ended or reader.has_new_source or self._closing.is_set() or not reader.readable:
                     return
         finally:
             call.cancel()
             self._stall.stop()
 
-    def _take(self, reader: ShardReader, raw: bytes) -> list[RowRun]:
+    def _take(self, reader: ShardReader, members: Mapping[str, Member], raw: bytes) -> list[RowRun]:
         progress = reader.progress
         runs = reader.read(raw)
         reader.settle()
@@ -135,8 +142,7 @@ class Attempt:
         for table in reader.tables.values():
             while table.statements:
                 statement = table.statements.pop(0)
-                words = advice.about_statement(statement, table.name, reader.where(table.name))
-                if words:
+                for words in about_statement(statement, table.name, members[table.name].where):
                     self._core.logger.warning(words)
         return runs
 

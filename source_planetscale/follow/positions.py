@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from source_planetscale.endpoint import TabletType
@@ -14,16 +15,17 @@ from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.position import Position, PositionError
 
 if TYPE_CHECKING:
+    from source_planetscale.follow.core import Schema, VtgateStreams
     from source_planetscale.follow.patience import Patience
-    from source_planetscale.mysql.database import Database
-    from source_planetscale.vstream.client import VStreamClient
+
+_SHORTEST_SECONDS = 1.0
 
 
 class ShardPositions:
     """The positions of the shards in one sync; safe to use from several threads."""
 
     def __init__(
-        self, patience: Patience, client: VStreamClient, database: Database, interrupted: threading.Event
+        self, patience: Patience, client: VtgateStreams, database: Schema, interrupted: threading.Event
     ) -> None:
         """Asks nothing yet; waits between attempts end when `interrupted` is set."""
         self._patience = patience
@@ -54,6 +56,29 @@ class ShardPositions:
             return stop
         raise stop
 
+    def renewed_stop(self, shard: str, table: str) -> Position | None:
+        """Replaces a stop position that the shard has lost, as a failover can make it do.
+
+        Args:
+            shard: The shard.
+            table: A table of the keyspace, which the request needs.
+
+        Returns:
+            The new position; None if the one that there is can still be reached, or that cannot be known.
+
+        Raises:
+            SourceError: The position is lost, and there is no other one to be had.
+        """
+        self.forget_served(shard)
+        served = self.served(shard)
+        stop = self._stops.get(shard)
+        if served is None or not isinstance(stop, Position) or served.executed.contains(stop):
+            return None
+        with self._lock_of(shard):
+            if self._stops[shard] is stop:
+                self._stops[shard] = self._ask_current(shard, table)
+        return self.stop(shard, table)
+
     def served(self, shard: str) -> ServedPositions | None:
         """Which positions the shard can serve; None where the server does not let itself be asked."""
         with self._lock_of(shard):
@@ -72,11 +97,12 @@ class ShardPositions:
 
     def _ask_current(self, shard: str, table: str) -> Position | SourceError:
         patience, keyspace = self._patience, self._keyspace
-        failures = 0
+        failures, since = 0, time.monotonic()
         while True:
+            # A shard that is down is given up after one timeout, whatever the number of attempts.
+            left = max(patience.timeout_seconds - (time.monotonic() - since), _SHORTEST_SECONDS)
             try:
-                text = self._client.current_position(table, shard, patience.timeout_seconds)
-                return Position.parse(text)
+                return Position.parse(self._client.current_position(table, shard, left))
             except PositionError as error:
                 return ConfigError(
                     f"The position of shard {shard} of keyspace {keyspace.name} cannot be read: {error}. "
@@ -87,7 +113,9 @@ class ShardPositions:
                 failures += 1
                 if error.permanent:
                     return ConfigError(about_lookup(error, self._client.endpoint, keyspace, shard))
-                if failures > patience.max_retries or self._interrupted.wait(backoff_seconds(failures)):
+                seconds = time.monotonic() - since
+                over = patience.is_over(failures, seconds) or seconds >= patience.timeout_seconds
+                if over or self._interrupted.wait(backoff_seconds(failures)):
                     return TransientError(about_lookup(error, self._client.endpoint, keyspace, shard))
 
     def _ask_served(self, shard: str) -> ServedPositions | None:

@@ -6,89 +6,175 @@ log, as far as these say it.
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import grpc
 from google.protobuf.message import DecodeError
 
 from source_planetscale import ddl
-from source_planetscale.ddl import Effect
+from source_planetscale.errors import TransientError
+from source_planetscale.follow.patience import backoff_seconds
 from source_planetscale.shape import shape_of
+from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.position import Goal, Position
+from source_planetscale.vstream.table_reader import RESHAPING
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    import threading
+    from collections.abc import Iterable, Iterator, Sequence
 
     from source_planetscale.ddl import Statement
     from source_planetscale.follow.core import Call, Core
+    from source_planetscale.follow.member import Member
     from source_planetscale.shape import Shape
     from source_planetscale.table import Table
     from source_planetscale.vstream.cursor import Cursor
-    from source_planetscale.vstream.table_reader import Reshaping
-
-_RESHAPING = frozenset(
-    {Effect.SHAPE, Effect.CHARSET, Effect.CREATED, Effect.DROPPED, Effect.CUTOVER, Effect.RENAMED_AWAY,
-     Effect.ROWS_EXCHANGED, Effect.UNKNOWN}
-)  # fmt: skip
+    from source_planetscale.vstream.table_reader import Reshaping, TableReader
 
 
-class LookAhead:
-    """Reads statements ahead of the rows of one shard; the rows are thrown away."""
+class ShapeFinder:
+    """Finds the shapes of the tables of one shard, reading statements ahead of the rows where it must."""
 
-    def __init__(self, core: Core, shard: str, lane: str) -> None:
-        """Opens nothing yet; `lane` is the connection to use."""
+    def __init__(self, core: Core, shard: str, closing: threading.Event, lane: str) -> None:
+        """Opens nothing yet; `lane` is the connection to use, and `closing` ends waits."""
         self._core = core
         self._shard = shard
+        self._closing = closing
         self._lane = lane
-        self.call: Call | None = None
+        self._call: Call | None = None
 
-    def today(self, names: Sequence[str]) -> dict[str, Table]:
-        """Describes the tables as their shard has them now.
+    def cancel(self) -> None:
+        """Ends the wait for the server; from any thread."""
+        call = self._call
+        if call is not None:
+            call.cancel()
 
-        Raises:
-            SourceError: The shard cannot be asked.
-        """
-        return {table.name: table for table in self._core.database.tables(names, self._shard)}
+    def prepare(self, members: Sequence[Member]) -> None:
+        """Finds shapes that saved cursors do not hold, and the names of today of renamed columns.
 
-    def statements(self, cursor: Cursor, names: Sequence[str]) -> dict[str, list[Statement]]:
-        """Reads the statements that change the columns of tables, from a cursor to the present.
+        A shape that cannot be told stays unknown.
 
         Args:
-            cursor: Where to begin.
-            names: The tables.
-
-        Returns:
-            The statements of each table in order; none for a table that has none.
-
-        Raises:
-            VStreamError: The stream broke off.
+            members: Tables with their cursors, before anything is read.
         """
+        following = [member for member in members if not member.cursor.copying]
+        shapeless = [member for member in following if member.cursor.shape is None]
+        renaming = [
+            member
+            for member in following
+            if member.cursor.shape is not None and _may_hold_renames(member.cursor.shape, member.table)
+        ]
+        if not shapeless and not renaming:
+            return
+        today = self._today([member.name for member in (*shapeless, *renaming)])
+        ahead = self._ahead([*shapeless, *renaming])
+        for member in shapeless:
+            table = today.get(member.name)
+            if table is not None and ahead is not None and not ahead[member.name]:
+                member.cursor = replace(member.cursor, shape=shape_of(table.columns))
+        for member in renaming:
+            if ahead is not None and member.cursor.shape is not None:
+                member.renames = renames(member.cursor.shape, member.table, ahead[member.name])
+
+    def settle(self, tables: Sequence[TableReader], members: Sequence[Member]) -> None:
+        """Finds the shapes behind statements that have changed them.
+
+        Args:
+            tables: What was read of each table, in the order of `members`.
+            members: The tables; their cursors stand right behind the statements.
+        """
+        changed = [
+            (member, table.reshaping)
+            for member, table in zip(members, tables, strict=True)
+            if table.reshaping is not None
+        ]
+        if not changed:
+            return
+        today = self._today([member.name for member, _ in changed])
+        unknown = []
+        for member, reshaping in changed:
+            member.table = today.get(member.name, member.table)
+            shape = settled(reshaping, today.get(member.name))
+            member.cursor = replace(member.cursor, shape=shape)
+            if shape is None:
+                unknown.append(member)
+            elif _may_hold_renames(shape, member.table):
+                ahead = self._ahead([member])
+                member.renames = renames(shape, member.table, ahead[member.name]) if ahead else {}
+            else:
+                member.renames = {}
+        ahead = self._ahead(unknown) if unknown else None
+        for member in unknown:
+            if ahead is not None and not ahead[member.name] and member.name in today:
+                member.cursor = replace(member.cursor, shape=shape_of(member.table.columns))
+
+    def _today(self, names: Sequence[str]) -> dict[str, Table]:
+        failures, since = 0, time.monotonic()
+        while True:
+            try:
+                return {table.name: table for table in self._core.database.tables(names, self._shard)}
+            except TransientError:
+                failures += 1
+                if self._core.patience.is_over(failures, time.monotonic() - since):
+                    raise
+                if self._closing.wait(backoff_seconds(failures)):
+                    raise
+
+    def _ahead(self, members: Sequence[Member]) -> dict[str, list[Statement]] | None:
+        """Reads the statements from each table's position to the present; None if that cannot be done."""
+        cursors = [member.cursor for member in members]
+        oldest = cursors[0]
+        for cursor in cursors:
+            if Position.parse(oldest.position).contains(Position.parse(cursor.position)):
+                oldest = cursor
+        failures, since = 0, time.monotonic()
+        while True:
+            try:
+                found = self._statements(oldest, [member.name for member in members])
+            except VStreamError as error:
+                self._core.client.reconnect(self._lane)
+                failures += 1
+                over = self._core.patience.is_over(failures, time.monotonic() - since)
+                if error.permanent or over or self._closing.wait(backoff_seconds(failures)):
+                    return None
+            else:
+                own = {member.name: Position.parse(member.cursor.position) for member in members}
+                return {
+                    name: [statement for at, statement in statements if not own[name].contains(at)]
+                    for name, statements in found.items()
+                }
+
+    def _statements(
+        self, cursor: Cursor, names: Sequence[str]
+    ) -> dict[str, list[tuple[Position, Statement]]]:
+        """Reads the statements that change the columns of tables, with their positions, up to the present."""
         core = self._core
-        position = core.client.current_position(names[0], self._shard, core.patience.timeout_seconds)
-        found: dict[str, list[Statement]] = {name: [] for name in names}
-        goal = Goal(Position.parse(position))
+        end = core.client.current_position(names[0], self._shard, core.patience.timeout_seconds)
+        found: dict[str, list[tuple[Position, Statement]]] = {name: [] for name in names}
+        goal = Goal(Position.parse(end))
         if goal.reached_by(cursor.position):
             return found
         core.opened.add()
-        call = self.call = core.client.open(cursor, names, self._lane)
+        call = self._call = core.client.open(cursor, names, self._lane)
+        here = cursor.position
         try:
             for event in _events(call):
-                if event.type == wire.DDL:
+                if event.type == wire.VGTID:
+                    here = next((e.gtid for e in event.vgtid.shard_gtids if e.shard == self._shard), here)
+                elif event.type == wire.DDL:
                     statement = ddl.parse(event.statement)
                     for name in ddl.touches(statement, names):
-                        if statement.effects_on(name) & _RESHAPING:
-                            found[name].append(statement)
-                elif event.type == wire.VGTID:
-                    at = next((e.gtid for e in event.vgtid.shard_gtids if e.shard == self._shard), "")
-                    if at and goal.reached_by(at):
-                        # What belongs to this position comes in the same response or not at all.
-                        position = ""
-                elif event.type in _ENDS and not position:
+                        if statement.effects_on(name) & RESHAPING:
+                            found[name].append((Position.parse(here), statement))
+                if event.type in _ENDS and goal.reached_by(here):
                     return found
         finally:
             call.cancel()
-            self.call = None
-        return found
+            self._call = None
+        raise VStreamError(grpc.StatusCode.ABORTED, "the stream ended early")
 
 
 _ENDS = frozenset({wire.COMMIT, wire.OTHER, wire.DDL})
@@ -141,7 +227,11 @@ def renames(written: Shape, today: Table, statements: Iterable[Statement]) -> di
         altered = ddl.apply(statement, today.name, shape) or _by_any_charset(statement, today, shape)
         if altered is None:
             return {}
-        moved = {origin: column.name for column, origin in zip(altered.shape, altered.origins, strict=True) if origin}
+        moved = {
+            origin: column.name
+            for column, origin in zip(altered.shape, altered.origins, strict=True)
+            if origin
+        }
         names = {old: moved[new] for old, new in names.items() if new in moved}
         shape = altered.shape
     return {old: new for old, new in names.items() if old != new}
@@ -152,12 +242,7 @@ def _by_any_charset(statement: Statement, today: Table, shape: Shape) -> ddl.Alt
     return ddl.apply(statement, today.name, shape, "utf8mb4")
 
 
-def may_hold_renames(written: Shape, today: Table) -> bool:
+def _may_hold_renames(written: Shape, today: Table) -> bool:
     """Whether a column that is gone may be one that has come."""
     old, new = {column.name for column in written}, {column.name for column in today.columns}
     return bool(old - new) and bool(new - old)
-
-
-def unknown(cursors: Mapping[str, Cursor]) -> list[str]:
-    """The tables of which the shape at their cursor is not known."""
-    return [name for name, cursor in cursors.items() if cursor.shape is None and not cursor.copying]

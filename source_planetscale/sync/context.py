@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from source_planetscale.sync.delivery import Deliveries
+from source_planetscale.sync.tasks import Tasks
+
 if TYPE_CHECKING:
     import logging
+    import threading
 
     from source_planetscale.config import Config
-    from source_planetscale.follow.positions import ShardPositions
-    from source_planetscale.mysql.database import Database
+    from source_planetscale.follow.core import Core
     from source_planetscale.records.sequence import ChangeSequence
-    from source_planetscale.vstream.client import VStreamClient
+
+# Enough to keep the emitting thread busy, and little beside the memory of the process.
+_BUFFERED_BYTES = 2 << 20
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sync:
     """The connections, numbers and switches of one sync.
 
     Attributes:
         config: The configuration.
-        client: Opens streams.
-        database: Describes tables.
-        positions: What is known of the shards' positions.
+        core: With what shards are read.
         records: Numbers the records of the whole sync.
         logger: Where a person follows the sync.
         interrupted: Set when the process is told to stop.
         batched: Whether records leave in batches of finished lines or one by one.
-        turn: Held by the thread that makes records and hands them over. The interpreter runs one thread at a
-            time in any case; so only one of them holds its rows in all their forms.
+        deliveries: What was read and waits to be emitted.
+        tasks: The threads that read.
     """
 
     config: Config
-    client: VStreamClient
-    database: Database
-    positions: ShardPositions
+    core: Core
     records: ChangeSequence
     logger: logging.Logger
     interrupted: threading.Event
     batched: bool
-    turn: threading.Lock = field(default_factory=threading.Lock)
+    deliveries: Deliveries = field(default_factory=lambda: Deliveries(_BUFFERED_BYTES))
+    tasks: Tasks = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Makes the threads' owner, which needs all the rest."""
+        self.tasks = Tasks(self.core, self.deliveries, self.interrupted)

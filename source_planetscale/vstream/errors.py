@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class VStreamError(Exception):
@@ -46,7 +50,58 @@ class VStreamError(Exception):
         """Whether the server cannot decode earlier changes with the table's shape of today."""
         return any(text in self.detail for text in _SHAPE_TEXTS)
 
+    @property
+    def table_is_unknown(self) -> bool:
+        """Whether the tablet does not know a table, which it may learn of at its next schema reload."""
+        return any(text in self.detail for text in _UNKNOWN_TABLE_TEXTS)
 
+    @property
+    def statement_is_unreadable(self) -> bool:
+        """Whether the log holds a statement that Vitess cannot parse, which no stream ever passes."""
+        return _UNREADABLE_STATEMENT in self.detail
+
+    @property
+    def is_about_everything(self) -> bool:
+        """Whether it is no fault of a single table: connection, permission, shard."""
+        return (
+            self.code in _CONNECTION_CODES
+            or self.code in _PERMANENT_CODES
+            or self.shard_is_unknown
+            or self.position_is_unreachable
+        )
+
+    def names(self, tables: Iterable[str]) -> str | None:
+        """The one of the tables that the server names as the cause, or None."""
+        found = [
+            table
+            for table in tables
+            if any(
+                re.search(pattern.format(rf"(?:\w+\.)?[`']?{re.escape(table)}[`']?(?![\w.])"), self.detail)
+                for pattern in _TABLE_PATTERNS
+            )
+        ]
+        return found[0] if len(found) == 1 else None
+
+
+_CONNECTION_CODES = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.ABORTED,
+    }
+)
+_TABLE_PATTERNS = (
+    r"for table {}",
+    r"unknown table {}",
+    r"table {} is not present",
+    r"table {} not found",
+    r"in table {}",
+    r"columns for {}",
+)
+_UNKNOWN_TABLE_TEXTS = ("is not present in the database", "unknown table")
+_UNREADABLE_STATEMENT = "unexpected statement type UNKNOWN in row-based replication"
 _PERMANENT_CODES = frozenset(
     {
         grpc.StatusCode.UNAUTHENTICATED,
@@ -57,16 +112,17 @@ _PERMANENT_CODES = frozenset(
 )
 _SHAPE_TEXTS = (
     "cannot determine table columns",
-    "unknown table",
     "cannot use column names in vstream filter",
+    "failed to build ENUM and SET column",
+    "does not have valid string values",
 )
 _PERMANENT_TEXTS = (
     "not found in the",
-    "is not present in the database",
     "could not decode position",
     "stream needs a position or a table to copy",
     "node doesn't exist: keyspaces",
     "not all journaling participants are in the stream",
+    _UNREADABLE_STATEMENT,
     *_SHAPE_TEXTS,
 )
 

@@ -47,9 +47,7 @@ _STRINGS = frozenset({wire.CHAR, wire.VARCHAR, wire.TEXT, wire.BINARY, wire.VARB
 _GROUPS: tuple[tuple[frozenset[str], frozenset[int]], ...] = (
     (frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint"}), _INTEGERS),
     (
-        frozenset(
-            f"{size}{kind}" for size in ("tiny", "", "medium", "long") for kind in ("text", "blob")
-        )
+        frozenset(f"{size}{kind}" for size in ("tiny", "", "medium", "long") for kind in ("text", "blob"))
         | {"char", "varchar", "binary", "varbinary"},
         _STRINGS,
     ),
@@ -127,9 +125,7 @@ def plain_layout(decoded: Sequence[Column], table: Table) -> tuple[WireColumn, .
     return tuple(WireColumn(column, None, targets.get(column.name)) for column in decoded)
 
 
-def _fits(
-    fields: Sequence[wire.Field], decoded: Sequence[Column], written: Shape, table: Table
-) -> bool:
+def _fits(fields: Sequence[wire.Field], decoded: Sequence[Column], written: Shape, table: Table) -> bool:
     if len(fields) != len(written):
         return False
     unnamed = is_unnamed(decoded, table)

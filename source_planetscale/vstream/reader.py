@@ -26,7 +26,6 @@ from source_planetscale.vstream.wire import vstream_pb2 as wire
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from source_planetscale.vstream.cursor import Cursor
     from source_planetscale.vstream.position import Position
     from source_planetscale.vstream.rows import RowBlock
     from source_planetscale.vstream.table_reader import TableReader
@@ -98,6 +97,12 @@ class ShardReader:
         self._copied_to = ""
         self._begins = 0
         self._file = BinlogFile()
+        self._sources = self.position.count(_SOURCE_SEPARATOR)
+
+    @property
+    def has_new_source(self) -> bool:
+        """Whether another server has written to the log than those of the first position."""
+        return bool(self._sources) and self._here.count(_SOURCE_SEPARATOR) > self._sources
 
     @property
     def copying(self) -> bool:
@@ -123,6 +128,11 @@ class ShardReader:
         """Whether nothing more is to be taken from this stream."""
         # What follows a journal belongs to the new shards.
         return self.at_next_file or self.reshaped or self.journal is not None or self.done
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is a table left that can be read on."""
+        return any(table.finding is None for table in self.tables.values())
 
     def read(self, raw: bytes) -> list[RowRun]:
         """Takes one response, or several one behind the other.
@@ -156,7 +166,7 @@ class ShardReader:
         """Brings the cursors of all tables that can be read to the position."""
         if self._copy is None:
             for table in self.tables.values():
-                if table.finding is None:
+                if table.finding is None and table.cursor.position != self.position:
                     table.cursor = replace(table.cursor, position=self.position)
 
     def _take_response(self, response: wire.VStreamResponse, raw: bytes, taken: _Taken) -> None:
@@ -332,6 +342,8 @@ class ShardReader:
         self._copied_to = vgtid.gtid
 
 
+# A GTID set has one for each server in it.
+_SOURCE_SEPARATOR = ":"
 # Looked up for every event of every row.
 _ROW = wire.ROW
 _TRANSACTION_ENDS = frozenset({wire.COMMIT, wire.DDL, wire.OTHER})

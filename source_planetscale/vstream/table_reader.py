@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from source_planetscale.table import Table, WireColumn
     from source_planetscale.vstream.cursor import Cursor
 
-# After these the columns have to be found out before a row is read.
-_RESHAPING = frozenset(
+RESHAPING = frozenset(
     {
         Effect.SHAPE,
         Effect.CHARSET,
@@ -36,6 +35,7 @@ _RESHAPING = frozenset(
         Effect.UNKNOWN,
     }
 )
+"""After these a table's columns have to be found out before a row is read."""
 
 
 class CopyBroken(Exception):  # noqa: N818 - a finding about the stream, after which the copy starts again
@@ -153,11 +153,11 @@ class TableReader:
             self._refuse_broken_copy(event, copied=copied)
         if copied:
             columns = plain_layout(decoded, self.table)
-            self.cursor = replace(
-                self.cursor, shape=tuple(_shape_column(column) for column in columns)
-            )
+            self.cursor = replace(self.cursor, shape=tuple(_shape_column(column) for column in columns))
         elif self.cursor.shape is None:
-            raise ShapeUnknown("the statements in between do not tell with which columns the rows were written")
+            raise ShapeUnknown(
+                "the statements in between do not tell with which columns the rows were written"
+            )
         else:
             columns = layout(event.fields, decoded, self.cursor.shape, self.table, self.renames)
             found = tuple(_shape_column(column) for column in columns)
@@ -214,7 +214,7 @@ class TableReader:
         self.statements.append(statement)
         if Effect.ROWS_EXCHANGED in effects:
             raise RowsExchanged(statement.text)
-        if not effects & _RESHAPING:
+        if not effects & RESHAPING:
             return False
         before = self.cursor.shape
         after = None if before is None else apply(statement, self.name, before)

@@ -1,0 +1,53 @@
+"""What a person is told of statements that change a table without row events."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from source_planetscale.ddl import Effect
+
+if TYPE_CHECKING:
+    from source_planetscale.ddl import Statement
+
+_LONGEST_TEXT = 120
+
+
+def statement_of(text: str) -> str:
+    """A statement as errors show it: in one line, without literals, since these may hold data."""
+    line = " ".join(re.sub(r"'(?:[^'\\\\]|\\\\.|'')*'", "'…'", text).split())
+    return f"`{line[:_LONGEST_TEXT]}{'…' if len(line) > _LONGEST_TEXT else ''}`"
+
+
+def about_statement(statement: Statement, table: str, where: str) -> list[str]:
+    """Says what a statement did to a table that no row event tells.
+
+    Args:
+        statement: The statement.
+        table: The table's bare name.
+        where: Names table and shard.
+
+    Returns:
+        A sentence or two for each thing; none where a reader of rows misses nothing.
+    """
+    effects = statement.effects_on(table)
+    shown = statement_of(statement.text)
+    told = []
+    if Effect.ROWS_REMOVED in effects or Effect.DROPPED in effects or statement.database_dropped is not None:
+        word = "TRUNCATE" if "truncate" in statement.text.lower() else "DROP"
+        told.append(
+            f"{word} of {where}, by {shown}: the server sends no deletes for it, so rows that were read before "
+            "stay in the destination. Refresh this stream and remove its records to bring both in line."
+        )
+    if effects & {Effect.ADDED_VALUES, Effect.VALUES_CHANGED}:
+        told.append(
+            f"Values of {where} were added or changed by {shown}: the server sends no changes for it, so rows "
+            "that were not changed since lack them. Refresh this stream, or have Airbyte backfill new columns "
+            "(the connection's setting 'Backfill new or renamed columns'), to bring both in line."
+        )
+    if Effect.KEY_CHANGED in effects:
+        told.append(
+            f"The primary key of {where} was changed by {shown}. Refresh the source's schema, so that the "
+            "destination tells rows apart by the new key."
+        )
+    return told

@@ -1,0 +1,226 @@
+"""The reading of one stream: what its shards delivered so far, and what of it is checkpointed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from airbyte_cdk.models import AirbyteMessage, Type
+
+from source_planetscale.errors import ConfigError, SourceError, TransientError
+from source_planetscale.follow.member import Member
+from source_planetscale.follow.positions import ShardGoneError
+from source_planetscale.records.batches import BatchMaker
+from source_planetscale.records.sequence import ChangeSequence
+from source_planetscale.sync import reshards
+from source_planetscale.sync.checkpoint import CheckpointPolicy
+from source_planetscale.sync.progress import ProgressLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from source_planetscale.records.lines import RecordBatch
+    from source_planetscale.state import StreamState
+    from source_planetscale.sync.context import Sync
+    from source_planetscale.sync.delivery import Delivery
+    from source_planetscale.table import Table
+    from source_planetscale.vstream.cursor import Cursor
+
+
+class Pause(AirbyteMessage):
+    """Says that a stream has nothing at hand; the source takes it out and turns to another stream.
+
+    It passes the CDK's loops like any message that is no record.
+    """
+
+    def __init__(self) -> None:
+        """Makes the message."""
+        super().__init__(type=Type.LOG)
+
+
+PAUSE = Pause()
+
+
+class Reading:
+    """Reads one stream; everything here runs in the thread that emits.
+
+    Attributes:
+        stream: The stream's name.
+        table: The table.
+        state: How far each shard has been read, as far as it was emitted.
+        errors: What ended shards before their stop position.
+        shards: The shards, in the order of their slices; new ones may join while others are read.
+        uncovered: Records since the last state.
+        covered_at: When the last state was made, in seconds of the monotonic clock.
+        stream_error: What ended the stream, or None: for the summary of the sync.
+    """
+
+    def __init__(self, table: Table, state: StreamState, serving: Sequence[str], sync: Sync) -> None:
+        """Prepares the reading.
+
+        Args:
+            table: The table.
+            state: Where to start; its cursors are those of the shards to be read.
+            serving: The shards that serve the keyspace and are to be read.
+            sync: What the reads of this sync share.
+        """
+        now = time.monotonic()
+        self.stream = table.name
+        self.table = table
+        self.state = state
+        self.errors: dict[str, Exception] = {}
+        self.shards = list(state.cursors)
+        self.uncovered = 0
+        self.covered_at = now
+        self._serving = serving
+        self._sync = sync
+        self._open = set(self.shards)
+        self._moved = False
+        self._state_wanted = False
+        self._changes = ChangeSequence(state.cdc_cursor, time.time_ns() // 1000)
+        self._policy = CheckpointPolicy(sync.config.checkpoint_seconds, now)
+        self._progress = ProgressLog(table.name, sync.logger, now)
+        self._remember()
+
+    def members(self) -> list[Member]:
+        """The shards that are to be read, as members of their reading."""
+        return [self.member(self.state.cursors[shard]) for shard in self.shards]
+
+    def member(self, cursor: Cursor) -> Member:
+        """One shard as a member of its reading."""
+        return Member(self.table, cursor, copy_starts_again=not self.state.full_refresh)
+
+    def batches(self) -> BatchMaker:
+        """Makes the maker of a shard's batches."""
+        return BatchMaker(self.table, self._sync.config, self._changes, self._sync.records)
+
+    def want_state(self) -> None:
+        """Has the next message be a state."""
+        self._state_wanted = True
+
+    def until_end_of(self, shard: str, make_state: Callable[[], AirbyteMessage]) -> Iterator[AirbyteMessage]:
+        """Emits what is delivered by any shard until this one has ended; the state is then up to date.
+
+        Args:
+            shard: The shard.
+            make_state: Makes a state message from `state_json`.
+        """
+        while shard in self._open:
+            if self._state_wanted:
+                yield self._checkpoint(make_state)
+                yield PAUSE
+                continue
+            delivery = self._sync.deliveries.take(self.stream)
+            if delivery is not None:
+                yield from self._emit(delivery)
+                if self._policy.due(time.monotonic()) or self._reserve_runs_low:
+                    yield self._checkpoint(make_state)
+            if shard in self._open:
+                yield PAUSE
+        self._cover()
+
+    def interrupt(self, error: SourceError) -> None:
+        """Ends all shards; the error is told after the state of what was read."""
+        if self._open:
+            self.errors[""] = error
+            self._open.clear()
+
+    @property
+    def ended(self) -> bool:
+        """Whether all shards have ended."""
+        return not self._open
+
+    @property
+    def moved(self) -> bool:
+        """Whether something has been read that no state covers."""
+        return self._moved
+
+    def _checkpoint(self, make_state: Callable[[], AirbyteMessage]) -> AirbyteMessage:
+        self._cover()
+        return make_state()
+
+    def _cover(self) -> None:
+        self._remember()
+        now = time.monotonic()
+        self._policy.done(now)
+        self.covered_at = now
+        self.uncovered = 0
+        self._moved = self._state_wanted = False
+
+    def _emit(self, delivery: Delivery) -> Iterator[AirbyteMessage]:
+        shard, now = delivery.shard, time.monotonic()
+        moved = delivery.cursor != self.state.cursors[shard]
+        self._moved = self._moved or moved
+        self.state.cursors[shard] = delivery.cursor
+        if delivery.batch is not None:
+            self.uncovered += delivery.batch.count
+            self._policy.observe(delivery.batch.count, moved=moved)
+            self._progress.rows(shard, delivery.batch.count, copying=delivery.cursor.copying, now=now)
+            yield from self._records(delivery.batch)
+        elif moved:
+            self._policy.observe(0, moved=True)
+        if delivery.ended:
+            self._end(delivery, now)
+
+    def _records(self, batch: RecordBatch) -> Iterator[AirbyteMessage]:
+        if self._sync.batched:
+            yield batch
+        else:
+            yield from batch.messages()
+
+    def _end(self, delivery: Delivery, now: float) -> None:
+        shard, error = delivery.shard, delivery.error
+        self._open.discard(shard)
+        if delivery.journal is not None:
+            self.state.reshards[shard] = reshards.reshard_of(delivery.journal)
+            self._read_on(reshards.follow(self.state), f"Shard {shard} of {self.stream} was resharded")
+        elif isinstance(error, ShardGoneError):
+            error = self._meet_lost_shard(shard, error)
+        elif error is None and shard not in self._serving:
+            error = TransientError(
+                f"Shard {shard} of keyspace {self.table.keyspace} no longer serves, and where table "
+                f"{self.stream} goes on from it is not known yet. Sync again once the reshard is done."
+            )
+        self._progress.ended(shard, error, now)
+        if error is not None:
+            self.errors[shard] = error
+
+    def _meet_lost_shard(self, shard: str, error: ShardGoneError) -> SourceError | None:
+        serving = ", ".join(self._serving)
+        problem = (
+            f"The saved state of stream {self.stream} follows shard {shard}, which keyspace "
+            f"{self.table.keyspace} no longer has: it was resharded to {serving}, and the old shard was removed "
+            "before its end was read. Next time, sync between 'Reshard SwitchTraffic' and 'complete'."
+        )
+        if not self._sync.config.patience.copies_again:
+            return ConfigError(
+                f"{problem} Clear this stream's data to copy it from the new shards, or set 'Invalid saved "
+                "position behavior' to 'Re-sync data', which does so by itself.",
+                error,
+            )
+        self._sync.logger.warning(f"{problem} As configured, the new shards are copied.")
+        self._read_on(reshards.copy_instead(self.state, shard, self._serving), "")
+        return None
+
+    def _read_on(self, cursors: Sequence[Cursor], why: str) -> None:
+        if not cursors:
+            return
+        new = [cursor.shard for cursor in cursors]
+        if why:
+            self._sync.logger.info(f"{why}: going on with {', '.join(new)}.")
+        self.shards += new
+        self._open.update(new)
+        self._moved = True
+        self._sync.tasks.join(self, cursors)
+
+    @property
+    def _reserve_runs_low(self) -> bool:
+        return self._sync.config.include_cdc_columns and self._changes.runs_low(self.state.cdc_cursor)
+
+    def _remember(self) -> None:
+        if self._sync.config.include_cdc_columns:
+            # A reserve with every sync would run ahead of the clock, which orders what a lost state does not.
+            self.state.cdc_cursor = self._changes.reserved if self._open else self._changes.last
+        if not self._open and not self.errors:
+            self.state.full_refresh = False
+        self.state_json: dict[str, Any] = self.state.to_json()

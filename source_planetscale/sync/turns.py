@@ -1,0 +1,128 @@
+"""Which stream emits next: bursts of one stream, each covered by a state before another one's turn."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from airbyte_cdk.models import Type
+
+from source_planetscale.errors import TransientError
+from source_planetscale.sync.reading import PAUSE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airbyte_cdk.models import AirbyteMessage
+
+    from source_planetscale.sync.context import Sync
+    from source_planetscale.sync.reading import Reading
+
+_POLL_SECONDS = 0.25
+_BURST_SECONDS = 2.0
+_BURST_RECORDS = 10_000
+# The platform takes a source for dead that gives neither records nor states for an hour or more.
+HEARTBEAT_SECONDS: Final = 600.0
+
+
+class Turns:
+    """Takes the generators of streams in turns."""
+
+    def __init__(
+        self,
+        sync: Sync,
+        readings: Mapping[str, Reading],
+        read: Callable[[str], Iterator[AirbyteMessage]],
+    ) -> None:
+        """Prepares the turns.
+
+        Args:
+            sync: What the reads share.
+            readings: The readings by stream.
+            read: Gives the messages of one stream, with a `PAUSE` wherever it has nothing at hand.
+        """
+        self._sync = sync
+        self._readings = dict(readings)
+        self._read = read
+        self._running: dict[str, Iterator[AirbyteMessage]] = {}
+        self._current: str | None = None
+        self._burst_since = 0.0
+        self._burst_records = 0
+        self._emitted_at = time.monotonic()
+
+    def messages(self) -> Iterator[AirbyteMessage]:
+        """Gives the messages of all streams."""
+        self._sync.tasks.add(self._readings.values())
+        while self._readings:
+            self._sync.tasks.look_after()
+            if self._sync.interrupted.is_set():
+                yield from self._interrupted()
+                return
+            yield from self._keep_alive()
+            chosen = self._sync.deliveries.next_stream(self._uncovered(), _POLL_SECONDS)
+            if chosen is not None and chosen in self._readings:
+                if chosen != self._current:
+                    yield from self._leave()
+                    self._current = chosen
+                    self._burst_since, self._burst_records = time.monotonic(), 0
+                yield from self._advance(chosen)
+
+    def _uncovered(self) -> str | None:
+        """The stream whose burst goes on: a destination is not to see records of two without a state between."""
+        current = self._current
+        if current is None or not self._readings[current].uncovered:
+            return None
+        over = (
+            self._burst_records >= _BURST_RECORDS
+            or time.monotonic() - self._burst_since >= _BURST_SECONDS
+        )
+        return None if over else current
+
+    def _leave(self) -> Iterator[AirbyteMessage]:
+        """Has the current stream cover what it has emitted."""
+        if self._current is not None and self._readings[self._current].uncovered:
+            yield from self._cover(self._current)
+
+    def _cover(self, stream: str) -> Iterator[AirbyteMessage]:
+        self._readings[stream].want_state()
+        yield from self._advance(stream)
+
+    def _advance(self, stream: str) -> Iterator[AirbyteMessage]:
+        """Lets a stream emit until it pauses or ends."""
+        if stream not in self._running:
+            self._running[stream] = self._read(stream)
+        before = self._readings[stream].uncovered
+        for message in self._running[stream]:
+            if message is PAUSE:
+                self._burst_records += max(self._readings[stream].uncovered - before, 0)
+                return
+            if message.type in (Type.RECORD, Type.STATE):
+                self._emitted_at = time.monotonic()
+            yield message
+        self._readings.pop(stream)
+        self._running.pop(stream)
+        if self._current == stream:
+            self._current = None
+
+    def _keep_alive(self) -> Iterator[AirbyteMessage]:
+        """Saves positions that have moved without records, and repeats a state where nothing moves at all."""
+        now = time.monotonic()
+        seconds = self._sync.config.checkpoint_seconds
+        for stream in list(self._running):
+            reading = self._readings[stream]
+            if reading.moved and now - reading.covered_at >= seconds:
+                yield from self._leave()
+                yield from self._cover(stream)
+        if self._running and now - self._emitted_at >= HEARTBEAT_SECONDS:
+            yield from self._leave()
+            yield from self._cover(next(iter(self._running)))
+
+    def _interrupted(self) -> Iterator[AirbyteMessage]:
+        error = TransientError(
+            "The sync was told to stop before it was done. What was read is saved; the next sync goes on "
+            "from there."
+        )
+        yield from self._leave()
+        for stream, reading in list(self._readings.items()):
+            reading.interrupt(error)
+            yield from self._advance(stream)
