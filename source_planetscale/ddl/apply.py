@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from source_planetscale.shape import Shape
 
 # `int(11)`: servers before MySQL 8.0.19 write a width that no statement names.
-_OLD_WIDTH = re.compile(
-    r"(?!tinyint\(1\))(?:tiny|small|medium|big)?int\(\d+\)(?: unsigned)?|year\(4\)"
-)
+_OLD_WIDTH = re.compile(r"(?!tinyint\(1\))(?:tiny|small|medium|big)?int\(\d+\)(?: unsigned)?|year\(4\)")
 
 
 @dataclass(frozen=True)
