@@ -224,6 +224,8 @@ def _read_other(reader: Reader, found: Alteration) -> set[Effect]:
         reader.name()
         reader.expect("with", "table")
         found.exchanged = reader.table()
+        if reader.accept_any("with", "without"):
+            reader.expect("validation")
         return {Effect.ROWS_EXCHANGED}
     if reader.sees("discard") or reader.sees("import"):
         return _read_tablespace(reader)

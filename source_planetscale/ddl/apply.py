@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from source_planetscale.columns.text import parse_labels
 from source_planetscale.ddl.clauses import (
     AddColumn,
     ChangeColumn,
@@ -16,19 +17,17 @@ from source_planetscale.ddl.clauses import (
     RenameColumn,
 )
 from source_planetscale.ddl.types import BINARY, converted
-from source_planetscale.shape import ShapeColumn
+from source_planetscale.shape import ShapeColumn, hazard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from source_planetscale.ddl.clauses import Clause, ColumnDefinition, Position
     from source_planetscale.ddl.statement import Statement
     from source_planetscale.shape import Shape
 
 # `int(11)`: servers before MySQL 8.0.19 write a width that no statement names.
-_OLD_WIDTH = re.compile(
-    r"(?!tinyint\(1\))(?:tiny|small|medium|big)?int\(\d+\)(?! unsigned zerofill)|year\(4\)"
-)
+_OLD_WIDTH = re.compile(r"(?!tinyint\(1\))(?:tiny|small|medium|big)?int\(\d+\)(?: unsigned)?|year\(4\)")
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,19 @@ class Altered:
         shape: Its columns.
         origins: For each of them the name that it had before; None for a column that is new.
         default_charset: The character set of later columns that name none; None if it is not known.
+        filled: The new columns that have a value other than NULL in the rows that were there.
+        converted: The old columns whose values in the rows that were there may read differently now: of a
+            type that does not hold all that the old one held, or computed by another expression.
+        required: The old columns that the statement declares NOT NULL. A NULL in them became a zero or an
+            empty text, if the column took NULL before and the server was not in strict mode.
     """
 
     shape: Shape
     origins: tuple[str | None, ...]
     default_charset: str | None
+    filled: tuple[str, ...] = ()
+    converted: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
 
 
 class UnknownShapeError(ValueError):
@@ -89,6 +96,7 @@ class _Table:
     """The columns of a table while a statement is applied, part after part as MySQL does it."""
 
     def __init__(self, before: Shape, default_charset: str | None) -> None:
+        self._before = before
         self._entries = [_Entry(column, column.name) for column in before]
         self._default_charset = default_charset
         self._shows_widths = any(_OLD_WIDTH.fullmatch(column.column_type) for column in before)
@@ -96,6 +104,8 @@ class _Table:
 
     def altered(self, clauses: Sequence[Clause]) -> Altered:
         """Applies all clauses of one statement."""
+        if self._entries and CreateTable(if_not_exists=True) in clauses:
+            clauses = ()
         clauses = [clause for clause in clauses if not self._is_idle(clause)]
         for clause in clauses:
             if isinstance(clause, CreateTable):
@@ -113,7 +123,24 @@ class _Table:
         shape = tuple(entry.column for entry in self._entries)
         if not shape or len({column.name.casefold() for column in shape}) < len(shape):
             raise UnknownShapeError
-        return Altered(shape, tuple(entry.origin for entry in self._entries), self._default_charset)
+        added = [clause.definition for clause in clauses if isinstance(clause, AddColumn)]
+        changed = [clause.definition for clause in clauses if isinstance(clause, ChangeColumn)]
+        return Altered(
+            shape,
+            tuple(entry.origin for entry in self._entries),
+            self._default_charset,
+            filled=tuple(column.name for column in added if column.fills_rows),
+            converted=tuple(self._converted_names(changed)),
+            required=tuple(column.name for column in changed if column.not_null or column.is_primary_key),
+        )
+
+    def _converted_names(self, definitions: Iterable[ColumnDefinition]) -> Iterator[str]:
+        before = {column.name: column for column in self._before}
+        for definition in definitions:
+            entry = self._entries[self._place(definition.name)]
+            old = before[entry.origin or ""]
+            if definition.is_generated or not _holds(entry.column, old):
+                yield definition.name
 
     def _is_idle(self, clause: Clause) -> bool:
         """Whether a clause does nothing because of its IF EXISTS or IF NOT EXISTS."""
@@ -122,8 +149,6 @@ class _Table:
                 return self._has(definition.name)
             case ChangeColumn(column, _, _, True) | DropColumn(column, True):
                 return not self._has(column)
-            case CreateTable(True):
-                return bool(self._entries)
         return False
 
     def _change_in_place(self, clauses: Sequence[Clause]) -> None:
@@ -190,6 +215,13 @@ class _Table:
             if entry.column.name.casefold() == folded:
                 return place
         raise UnknownShapeError
+
+
+def _holds(new: ShapeColumn, old: ShapeColumn) -> bool:
+    """Whether every value of a column reads the same in another type; the character set does not matter."""
+    if new.column_type.startswith(("enum(", "set(")) and old.column_type[:4] == new.column_type[:4]:
+        return set(parse_labels(old.column_type)) <= set(parse_labels(new.column_type))
+    return hazard((old,), (ShapeColumn(old.name, new.column_type, old.charset),)) is None
 
 
 def _shown(charset: str) -> str:

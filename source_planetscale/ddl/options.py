@@ -33,9 +33,7 @@ def accept_option(reader: Reader, clauses: list[Clause]) -> bool:
     Raises:
         GrammarError: It has no value.
     """
-    reader_at_default = reader.sees("default", "charset") or reader.sees("default", "character")
-    if reader_at_default or reader.sees("default", "char") or reader.sees("default", "collate"):
-        reader.take()
+    reader.accept("default")
     if accept_charset(reader):
         reader.accept("=")
         charset = None if reader.accept("default") else read_collation(reader, is_charset=True)

@@ -9,7 +9,7 @@ from source_planetscale.ddl.clauses import CreateTable
 from source_planetscale.ddl.options import accept_option
 from source_planetscale.ddl.reader import GrammarError, Reader, TableName
 from source_planetscale.ddl.renames import renamed
-from source_planetscale.ddl.statement import Effect, Statement, TableChange
+from source_planetscale.ddl.statement import Effect, Statement, TableChange, combined
 from source_planetscale.ddl.tokens import LexicalError, tokens_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _INDEX_KINDS = ("fulltext", "spatial", "unique")
 _DATABASE = ("database", "schema")
 _ABOUT_NO_TABLE = frozenset({"flush", "grant", "install", "revoke", "set", "uninstall"})
 _MAINTENANCE = frozenset({"analyze", "check", "checksum", "optimize", "repair"})
+_NOTHING = frozenset({Effect.HARMLESS})
 _CONTENTS_GO = frozenset({Effect.ROWS_REMOVED})
 _TABLE_GOES = frozenset({Effect.ROWS_REMOVED, Effect.DROPPED})
 
@@ -58,19 +59,10 @@ def _read(reader: Reader, text: str) -> Statement:
         return Statement(text)
     if verb in _MAINTENANCE:
         reader.accept_any("no_write_to_binlog", "local")
-        return _read_list(reader, text, frozenset({Effect.HARMLESS}))
+        if not reader.accept_any("table", "tables"):
+            raise GrammarError
+        return Statement(text, changes=tuple(TableChange(name, _NOTHING) for name in _names(reader)))
     raise GrammarError
-
-
-def _read_list(
-    reader: Reader, text: str, effects: frozenset[Effect], *, keeps_shape: bool = True
-) -> Statement:
-    if not reader.accept_any("table", "tables"):
-        raise GrammarError
-    reader.accept("if", "exists")
-    names = _names(reader)
-    clauses = () if keeps_shape else None
-    return Statement(text, changes=tuple(TableChange(name, effects, clauses) for name in names))
 
 
 def _names(reader: Reader) -> Iterable[TableName]:
@@ -80,20 +72,28 @@ def _names(reader: Reader) -> Iterable[TableName]:
     return dict.fromkeys(names)
 
 
+def _expect_end(reader: Reader) -> None:
+    if not reader.at_end:
+        raise GrammarError
+
+
 def _read_truncate(reader: Reader, text: str) -> Statement:
     # A table may itself be called `table` only in quotes.
     reader.accept("table")
     change = TableChange(reader.table(), _CONTENTS_GO)
-    if not reader.at_end:
-        raise GrammarError
+    _expect_end(reader)
     return Statement(text, changes=(change,))
 
 
 def _read_drop(reader: Reader, text: str) -> Statement:
     if reader.accept("temporary"):
         return Statement(text)
-    if reader.sees("table") or reader.sees("tables"):
-        return _read_list(reader, text, _TABLE_GOES, keeps_shape=False)
+    if reader.accept_any("table", "tables"):
+        reader.accept("if", "exists")
+        names = _names(reader)
+        reader.accept_any("restrict", "cascade")
+        _expect_end(reader)
+        return Statement(text, changes=tuple(TableChange(name, _TABLE_GOES, None) for name in names))
     if reader.accept("index"):
         reader.accept("if", "exists")
         effect = dropped_index(reader.name())
@@ -119,8 +119,7 @@ def _read_rename(reader: Reader, text: str) -> Statement:
     pairs = [_renaming(reader)]
     while reader.accept(","):
         pairs.append(_renaming(reader))
-    if not reader.at_end:
-        raise GrammarError
+    _expect_end(reader)
     return Statement(text, changes=renamed(pairs))
 
 
@@ -145,7 +144,7 @@ def _read_alter(reader: Reader, text: str) -> Statement:
 
 def _altered(text: str, table: TableName, found: Alteration) -> Statement:
     clauses = tuple(found.clauses) if found.understood else None
-    changes = [TableChange(table, frozenset(found.effects or {Effect.HARMLESS}), clauses)]
+    changes = [TableChange(table, combined(found.effects | {Effect.HARMLESS}), clauses)]
     if found.exchanged is not None:
         changes.append(TableChange(found.exchanged, frozenset({Effect.ROWS_EXCHANGED})))
     if found.new_name is not None:
@@ -159,7 +158,7 @@ def _merged(changes: Iterable[TableChange]) -> tuple[TableChange, ...]:
     for change in changes:
         other = found.get(change.table)
         if other is not None:
-            effects = change.effects | other.effects
+            effects = combined(change.effects | other.effects)
             known = change.clauses is not None and other.clauses is not None
             clauses = (*(other.clauses or ()), *(change.clauses or ())) if known else None
             found[change.table] = TableChange(change.table, effects, clauses)

@@ -39,7 +39,7 @@ class TableChange:
 
     Attributes:
         table: The table as the statement names it.
-        effects: All that is done; HARMLESS only alone.
+        effects: All that is done; HARMLESS only where there is nothing else.
         clauses: What happens to its columns, for `apply`; None if its shape afterwards does not follow
             from the one before.
     """
@@ -99,10 +99,10 @@ class Statement:
         Returns:
             The effects; with UNKNOWN among them if the statement is not understood and may concern it.
         """
-        found = [effect for change in self.changes_of(table) for effect in change.effects]
+        found = {effect for change in self.changes_of(table) for effect in change.effects}
         if not self.understood and self.may_concern(table):
-            found.append(Effect.UNKNOWN)
-        return _combined(found)
+            found.add(Effect.UNKNOWN)
+        return combined(found)
 
     def changes_of(self, table: str) -> tuple[TableChange, ...]:
         """Its changes of a table, those of a name in exactly these letters alone if there are any."""
@@ -137,7 +137,8 @@ def _may_be_meant(statement: Statement, table: str, taken: set[str]) -> bool:
     return _folded(table) not in taken or (not statement.understood and _stands_in(table, statement.text))
 
 
-def _combined(effects: Iterable[Effect]) -> frozenset[Effect]:
+def combined(effects: Iterable[Effect]) -> frozenset[Effect]:
+    """All of the effects; HARMLESS only where there is no other."""
     found = frozenset(effects)
     return found - {Effect.HARMLESS} or found
 

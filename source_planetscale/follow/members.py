@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from source_planetscale.endpoint import TabletType
 from source_planetscale.errors import ConfigError, SourceError, TransientError
 from source_planetscale.follow import advice
+from source_planetscale.follow.positions import ShardGoneError
 from source_planetscale.follow.member import Member, Step
 from source_planetscale.follow.resume import Verdict, judge
 from source_planetscale.vstream.position import Position
@@ -129,7 +130,8 @@ class Members:
             problem = f"Changes of {member.where} from before a change of the table cannot be read: {words}."
             yield from self._copy_again(member, problem)
         else:
-            yield from self.end([member], error=ConfigError(f"Reading {member.where} failed: {words}"))
+            kind = ShardGoneError if error.shard_is_unknown else ConfigError
+            yield from self.end([member], error=kind(f"Reading {member.where} failed: {words}"))
 
     def _restart_copy(self, member: Member, reason: str) -> Iterator[Step]:
         if member.handed_over and not member.copy_starts_again:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 _SHORTEST_SECONDS = 1.0
 
 
+class ShardGoneError(ConfigError):
+    """A shard is not in the keyspace any more, as after a completed reshard."""
+
+
 class ShardPositions:
     """The positions of the shards in one sync; safe to use from several threads."""
 
@@ -111,6 +115,8 @@ class ShardPositions:
             except VStreamError as error:
                 self._client.reconnect(shard)
                 failures += 1
+                if error.shard_is_unknown:
+                    return ShardGoneError(about_lookup(error, self._client.endpoint, keyspace, shard))
                 if error.permanent:
                     return ConfigError(about_lookup(error, self._client.endpoint, keyspace, shard))
                 seconds = time.monotonic() - since

@@ -77,7 +77,7 @@ class ShardFollower:
         except SourceError as error:
             yield from self._members.end(self._members.all, error=error)
         except Exception as failure:
-            words = f"Reading {self._where} failed unexpectedly: {_kind_and_place(failure)}."
+            words = f"Reading {self._where} failed unexpectedly: {kind_and_place(failure)}."
             yield from self._members.end(self._members.all, error=InternalError(words))
 
     def _steps(self) -> Iterator[Step]:
@@ -241,7 +241,7 @@ class ShardFollower:
         self._core.logger.info(f"Reading {self._members.where(members)}: {what}.")
 
 
-def _kind_and_place(failure: Exception) -> str:
-    # The text of an exception may hold what was read; where it was raised does not.
+def kind_and_place(failure: Exception) -> str:
+    """Says what was raised where, for a defect: the text of an exception may hold what was read."""
     frame = traceback.extract_tb(failure.__traceback__)[-1]
     return f"{type(failure).__name__} in {Path(frame.filename).name}, line {frame.lineno}"

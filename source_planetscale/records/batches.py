@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from source_planetscale.config import Config
     from source_planetscale.records.sequence import ChangeSequence
     from source_planetscale.table import Table
-    from source_planetscale.vstream.reader import RowFields, RowRun
+    from source_planetscale.vstream.table_reader import RowFields, RowRun
 
 METADATA_COLUMN = "_planetscale_metadata"
 UPDATED_AT_COLUMN = "_ab_cdc_updated_at"
