@@ -9,16 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airbyte_cdk.exception_handler import generate_failed_streams_error_message
 from airbyte_cdk.models import (
     AirbyteConnectionStatus,
     AirbyteStateMessageSerializer,
     AirbyteStreamStatus,
+    ConfiguredAirbyteCatalog,
     ConfiguredAirbyteCatalogSerializer,
+    FailureType,
     Status,
 )
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
 from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_planetscale.airbyte_errors import traced_errors
 from source_planetscale.config import Config, normalise
@@ -29,8 +33,10 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
-    from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, ConfiguredAirbyteCatalog
+    from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage
     from airbyte_cdk.sources.streams import Stream
+
+    from source_planetscale.sync.replication import Replication
 
 
 class SourcePlanetscale(AbstractSource):
@@ -168,15 +174,48 @@ class SourcePlanetscale(AbstractSource):
         with traced_errors():
             parsed = Config.parse(normalise(config))
         catalog = with_namespaces(catalog, parsed)
+        states = states_with_namespaces(state or [], parsed)
         replication = Replication(parsed, logger, self._interrupted, batched=self._batched)
         try:
-            self._streams = replication.streams(catalog)
-            states = states_with_namespaces(state or [], parsed)
+            self._streams = replication.streams(catalog, states)
             with _without_row_data(logger):
-                yield from _with_running(super().read(logger, config, catalog, states))
+                yield from self._read_all(logger, config, catalog, replication)
         finally:
             self._streams = None
             replication.close()
+
+    def _read_all(
+        self,
+        logger: logging.Logger,
+        config: Mapping[str, Any],
+        catalog: ConfiguredAirbyteCatalog,
+        replication: Replication,
+    ) -> Iterator[AirbyteMessage]:
+        """Reads each stream with a loop of the CDK's own, all of them in turns."""
+        from source_planetscale.sync.failures import HeldBack
+        from source_planetscale.sync.turns import Turns
+
+        configured = {stream.stream.name: stream for stream in catalog.streams}
+        failures: dict[str, list[Exception]] = {}
+
+        def read(name: str) -> Iterator[AirbyteMessage]:
+            single = ConfiguredAirbyteCatalog(streams=[configured[name]])
+            try:
+                yield from _with_running(AbstractSource.read(self, logger, config, single, []))
+            except AirbyteTracedException as summary:
+                failures[name] = [replication.error_of(name) or summary]
+
+        held = HeldBack()
+        for stream in catalog.streams:
+            if stream.stream.name not in replication.readings:
+                yield from held.pass_on(read(stream.stream.name))
+        yield from held.pass_on(Turns(replication.sync, replication.readings, read).messages())
+        yield from held.release()
+        if failures:
+            # As the CDK does for all streams of one loop: each error has been told, this one ends the process.
+            message = generate_failed_streams_error_message(failures)
+            logger.info(message)
+            raise AirbyteTracedException(message=message, failure_type=FailureType.config_error)
 
 
 def _with_running(messages: Iterable[AirbyteMessage]) -> Iterator[AirbyteMessage]:

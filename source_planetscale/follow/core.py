@@ -46,6 +46,10 @@ class VtgateStreams(Protocol):
         """Asks for the position of a shard; see `VStreamClient.current_position`."""
         ...
 
+    def share(self, streams: int) -> None:
+        """Divides what may be under way; see `VStreamClient.share`."""
+        ...
+
     def reconnect(self, lane: str) -> None:
         """Gives up a connection."""
         ...

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from source_planetscale.endpoint import TabletType
 from source_planetscale.errors import ConfigError, SourceError, TransientError
 from source_planetscale.follow import advice
-from source_planetscale.follow.positions import ShardGoneError
 from source_planetscale.follow.member import Member, Step
+from source_planetscale.follow.positions import ShardGoneError
 from source_planetscale.follow.resume import Verdict, judge
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.table_reader import CopyBroken

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airbyte_cdk.models import ConfiguredAirbyteCatalog, StreamDescriptor
+from airbyte_cdk.models import ConfiguredAirbyteCatalog, StreamDescriptor, SyncMode
 from airbyte_cdk.sources.streams import Stream
 
 from source_planetscale.airbyte_errors import traced
 from source_planetscale.errors import ConfigError, SourceError
+from source_planetscale.follow.core import Core
 from source_planetscale.follow.positions import ShardPositions
 from source_planetscale.mysql.database import Database
 from source_planetscale.mysql.shards import selected_shards
+from source_planetscale.records.batches import ADDED_COLUMNS
 from source_planetscale.records.sequence import ChangeSequence
+from source_planetscale.state import StreamState
+from source_planetscale.sync import reshards
 from source_planetscale.sync.context import Sync
+from source_planetscale.sync.reading import Reading
 from source_planetscale.sync.stream import TableStream
 from source_planetscale.vstream.client import VStreamClient
 
 if TYPE_CHECKING:
     import logging
-    import threading
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from airbyte_cdk.models import AirbyteStateMessage, ConfiguredAirbyteStream
     from airbyte_cdk.sources.streams.core import StreamData
@@ -65,13 +70,17 @@ def states_with_namespaces(
 
 
 class UnreadableStream(Stream):
-    """A configured stream that cannot be read; reading it tells why."""
+    """A configured stream that cannot be read; reading it tells why.
+
+    Attributes:
+        error: The reason.
+    """
 
     def __init__(self, name: str, namespace: str, error: Exception) -> None:
         """Takes the place of the stream with this name."""
         self._name = name
         self._namespace = namespace
-        self._error = error
+        self.error = error
 
     @property
     def name(self) -> str:
@@ -91,15 +100,20 @@ class UnreadableStream(Stream):
     def read(self, *args: Any, **kwargs: Any) -> Iterable[StreamData]:
         """Raises the error."""
         descriptor = StreamDescriptor(name=self._name, namespace=self._namespace)
-        raise traced([self._error], descriptor)
+        raise traced([self.error], descriptor)
 
     def read_records(self, *args: Any, **kwargs: Any) -> Iterable[Mapping[str, Any]]:
         """Raises the error."""
-        raise self._error
+        raise self.error
 
 
 class Replication:
-    """The connections of one sync and the streams that use them."""
+    """The connections of one sync and the streams that use them.
+
+    Attributes:
+        sync: What the reads share.
+        readings: The reading of each stream that can be read, by stream.
+    """
 
     def __init__(
         self, config: Config, logger: logging.Logger, interrupted: threading.Event, *, batched: bool
@@ -108,67 +122,122 @@ class Replication:
         self._config = config
         self._database = Database(config.mysql, config.keyspace)
         self._client = VStreamClient(config.grpc, config.keyspace)
-        positions = ShardPositions(config.patience, self._client, self._database, interrupted)
-        records = ChangeSequence(0, 0)
-        self._sync = Sync(
-            config, self._client, self._database, positions, records, logger, interrupted, batched
+        core = Core(
+            self._client,
+            self._database,
+            ShardPositions(config.patience, self._client, self._database, interrupted),
+            config.patience,
+            logger,
+            track_changes=config.include_cdc_columns or config.include_metadata,
+            turn=threading.Lock(),
         )
+        self.sync = Sync(config, core, ChangeSequence(0, 0), logger, interrupted, batched)
+        self.readings: dict[str, Reading] = {}
+        self._streams: list[TableStream | UnreadableStream] = []
 
-    def streams(self, catalog: ConfiguredAirbyteCatalog) -> list[Stream]:
+    def streams(
+        self, catalog: ConfiguredAirbyteCatalog, states: Sequence[AirbyteStateMessage]
+    ) -> list[Stream]:
         """Makes a stream for each configured one; those that cannot be read tell so when they are read.
 
         Args:
             catalog: The configured catalog with its namespaces filled in.
+            states: The saved states, likewise.
         """
         names = {configured.stream.name for configured in catalog.streams}
         try:
-            known = self._database.shards()
-            shards = selected_shards(self._config.keyspace, known)
+            shards = selected_shards(self._config.keyspace, self._database.shards())
             tables = {table.name: table for table in self._database.tables(names)}
         except SourceError as error:
-            return [_unreadable(configured, error) for configured in catalog.streams]
-        self._client.share(len(shards))
-        streams = (
-            self._stream(configured, tables.get(configured.stream.name), shards, known)
+            self._streams = [_unreadable(configured, error) for configured in catalog.streams]
+            return list(self._streams)
+        saved = _states_by_stream(states)
+        twice = {name for name, count in Counter(c.stream.name for c in catalog.streams).items() if count > 1}
+        self._streams = [
+            self._stream(configured, tables.get(configured.stream.name), shards, saved, twice)
             for configured in catalog.streams
-        )
-        return list(_without_namesakes(streams, catalog))
+        ]
+        return list(self._streams)
+
+    def error_of(self, name: str) -> Exception | None:
+        """What ended the reading of a stream, or None."""
+        return next((stream.error for stream in self._streams if stream.name == name), None)
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Ends all threads and closes all connections."""
+        self.sync.tasks.close()
         self._client.close()
+        opened = self.sync.core.opened.value
+        self.sync.logger.info(f"The sync is over; {opened} VStream{'' if opened == 1 else 's'} were opened.")
 
     def _stream(
         self,
         configured: ConfiguredAirbyteStream,
         table: Table | None,
         shards: Sequence[str],
-        known: Sequence[str],
-    ) -> Stream:
-        if table is None or configured.stream.namespace != self._config.database:
-            return _unreadable(
-                configured,
-                ConfigError(
-                    f"Table {configured.stream.name} of keyspace {configured.stream.namespace} was not found "
-                    f"in database {self._config.database}. It was dropped or renamed, or the user may not "
-                    "read it: refresh the source's schema and take the stream out of the connection."
-                ),
+        saved: Mapping[tuple[str, str], Mapping[str, Any]],
+        twice: set[str],
+    ) -> TableStream | UnreadableStream:
+        name, namespace = configured.stream.name, configured.stream.namespace or ""
+        try:
+            if name in twice:
+                # The CDK finds a stream by its name alone and would read one of two namesakes twice.
+                raise ConfigError(f"The catalog holds several streams named {name}. Leave one of them.")
+            if table is None or namespace != self._config.database:
+                raise ConfigError(
+                    f"Table {name} of keyspace {namespace} was not found in database {self._config.database}. It "
+                    "was dropped or renamed, or the user may not read it: refresh the source's schema and take "
+                    "the stream out of the connection."
+                )
+            state = StreamState.parse(saved.get((name, namespace), {}), keyspace=namespace, stream=name)
+        except SourceError as error:
+            return _unreadable(configured, error)
+        self._tell_differences(configured, table)
+        state = self._first_state(state, configured.sync_mode, shards)
+        self.readings[name] = Reading(table, state, shards, self.sync)
+        return TableStream(table, self._config, self.readings[name])
+
+    def _first_state(self, saved: StreamState, mode: SyncMode, shards: Sequence[str]) -> StreamState:
+        incremental = mode is SyncMode.incremental
+        if not incremental and not saved.full_refresh:
+            # Only the state of the same, unfinished full refresh saves copying again.
+            saved = StreamState(cdc_cursor=saved.cdc_cursor)
+        saved.full_refresh = not incremental
+        starting = self._config.starting_gtids.get(self._config.database, {}) if incremental else {}
+        reshards.settle(saved, shards, self._config.database, starting)
+        return saved
+
+    def _tell_differences(self, configured: ConfiguredAirbyteStream, table: Table) -> None:
+        """Says where the catalog is not the table's any more, and what comes of it."""
+        properties = configured.stream.json_schema.get("properties", {})
+        missing = sorted(set(properties) - {column.name for column in table.columns} - ADDED_COLUMNS)
+        if missing:
+            self.sync.logger.warning(
+                f"Table {table.name} of keyspace {table.keyspace} no longer has the column(s) "
+                f"{', '.join(missing)} that this connection selects: records come without them. Refresh the "
+                "source's schema and save the connection."
             )
-        return TableStream(table, self._config, shards=shards, known_shards=known, sync=self._sync)
+        key = [part[0] for part in configured.stream.source_defined_primary_key or [] if len(part) == 1]
+        if key and table.primary_key and set(key) != set(table.primary_key):
+            self.sync.logger.warning(
+                f"The key of table {table.name} of keyspace {table.keyspace} is ({', '.join(table.primary_key)}) "
+                f"now, and ({', '.join(key)}) in this connection: a destination that deduplicates merges other "
+                "rows than the table does. Refresh the source's schema, and refresh the stream."
+            )
 
 
-def _unreadable(configured: ConfiguredAirbyteStream, error: Exception) -> Stream:
+def _unreadable(configured: ConfiguredAirbyteStream, error: Exception) -> UnreadableStream:
     return UnreadableStream(configured.stream.name, configured.stream.namespace or "", error)
 
 
-def _without_namesakes(streams: Iterable[Stream], catalog: ConfiguredAirbyteCatalog) -> Iterator[Stream]:
-    # The CDK finds a stream by its name alone and would read one of two namesakes twice.
-    names = Counter(configured.stream.name for configured in catalog.streams)
-    for stream in streams:
-        if names[stream.name] == 1:
-            yield stream
-        else:
-            error = ConfigError(
-                f"The catalog holds {names[stream.name]} streams named {stream.name}. Leave one of them."
+def _states_by_stream(states: Iterable[AirbyteStateMessage]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for message in states:
+        parts = [message.stream] if message.stream else []
+        parts += message.global_.stream_states if message.global_ else []
+        for part in parts:
+            descriptor = part.stream_descriptor
+            found[descriptor.name, descriptor.namespace or ""] = (
+                vars(part.stream_state) if part.stream_state else {}
             )
-            yield UnreadableStream(stream.name, stream.namespace or "", error)
+    return found

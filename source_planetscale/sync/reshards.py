@@ -9,7 +9,7 @@ from source_planetscale.state import Reshard
 from source_planetscale.vstream.cursor import Cursor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from source_planetscale.state import StreamState
     from source_planetscale.vstream.wire import vstream_pb2 as wire
@@ -53,7 +53,7 @@ def follow(state: StreamState) -> list[Cursor]:
     return started
 
 
-def settle(state: StreamState, selected: Sequence[str], keyspace: str, starting: dict[str, str]) -> None:
+def settle(state: StreamState, selected: Sequence[str], keyspace: str, starting: Mapping[str, str]) -> None:
     """Decides which shards are read first, when a saved state meets the shards of today.
 
     A shard that no longer serves is read to its end first, and the new ones follow from there. Where an old

@@ -77,9 +77,8 @@ class ShardThread:
 
     def _run(self) -> None:
         open_tables = {member.name: member for member in self._members}
-        steps = self._follower.steps()
         try:
-            for step in steps:
+            for step in self._follower.steps():
                 if not self._deliver(step):
                     return
                 if step.ended:
@@ -91,8 +90,6 @@ class ShardThread:
                 self._deliveries.put(
                     member.name, Delivery(cursor.shard, cursor, ended=True, error=InternalError(words))
                 )
-        finally:
-            steps.close()
 
     def _deliver(self, step: Step) -> bool:
         delivery = Delivery(

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.models import AirbyteStream, StreamDescriptor, SyncMode
 from airbyte_cdk.sources.streams import CheckpointMixin, Stream
 
-from source_planetscale.airbyte_errors import traced, traced_errors
+from source_planetscale.airbyte_errors import traced
 from source_planetscale.columns import stream_schema
-from source_planetscale.config import InvalidPositionPolicy
-from source_planetscale.errors import ConfigError, InternalError, SourceError
-from source_planetscale.records.batches import ADDED_COLUMNS, CDC_CURSOR_COLUMN, BatchMaker, added_properties
-from source_planetscale.records.sequence import ChangeSequence
-from source_planetscale.state import StreamState
-from source_planetscale.sync.checkpoint import CheckpointPolicy
-from source_planetscale.sync.progress import ProgressLog
-from source_planetscale.sync.shard_read import ShardRead
-from source_planetscale.sync.table_read import TableRead
-from source_planetscale.vstream.cursor import Cursor
+from source_planetscale.errors import InternalError
+from source_planetscale.records.batches import CDC_CURSOR_COLUMN, added_properties
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+    from collections.abc import Iterable, Mapping, MutableMapping
 
     from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteStream
     from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
@@ -31,9 +22,7 @@ if TYPE_CHECKING:
     from airbyte_cdk.sources.utils.slice_logger import SliceLogger
 
     from source_planetscale.config import Config
-    from source_planetscale.records.lines import RecordBatch
-    from source_planetscale.sync.context import Sync
-    from source_planetscale.sync.delivery import Delivery, DeliveryQueue
+    from source_planetscale.sync.reading import Reading
     from source_planetscale.table import Table
 
 

@@ -72,10 +72,7 @@ class Turns:
         current = self._current
         if current is None or not self._readings[current].uncovered:
             return None
-        over = (
-            self._burst_records >= _BURST_RECORDS
-            or time.monotonic() - self._burst_since >= _BURST_SECONDS
-        )
+        over = self._burst_records >= _BURST_RECORDS or time.monotonic() - self._burst_since >= _BURST_SECONDS
         return None if over else current
 
     def _leave(self) -> Iterator[AirbyteMessage]:
