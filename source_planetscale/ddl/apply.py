@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from source_planetscale.columns.text import parse_labels
+from source_planetscale.columns.column_type import ColumnType
 from source_planetscale.ddl.clauses import (
     AddColumn,
     ChangeColumn,
@@ -220,7 +220,7 @@ class _Table:
 def _holds(new: ShapeColumn, old: ShapeColumn) -> bool:
     """Whether every value of a column reads the same in another type; the character set does not matter."""
     if new.column_type.startswith(("enum(", "set(")) and old.column_type[:4] == new.column_type[:4]:
-        return set(parse_labels(old.column_type)) <= set(parse_labels(new.column_type))
+        return set(ColumnType.parse(old.column_type).labels) <= set(ColumnType.parse(new.column_type).labels)
     return hazard((old,), (ShapeColumn(old.name, new.column_type, old.charset),)) is None
 
 
