@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from embedded_database.database import LocalDatabase
+from embedded_database.database import EmbeddedDatabase
 from integration_tests.vitess.cluster import VitessCluster
 from integration_tests.vitess.prerequisites import MissingPrerequisiteError
 
@@ -65,12 +65,12 @@ def vitess(pytestconfig: pytest.Config) -> Iterator[VitessCluster]:
 
 
 @pytest.fixture(scope="module", params=["embedded", pytest.param("vitess", marks=pytest.mark.vitess)])
-def database(request: pytest.FixtureRequest) -> Iterator[LocalDatabase | VitessCluster]:
+def database(request: pytest.FixtureRequest) -> Iterator[EmbeddedDatabase | VitessCluster]:
     """The embedded database, then a real Vitess, with the same keyspaces."""
     if request.param == "vitess":
         yield request.getfixturevalue("vitess")
         return
-    with LocalDatabase() as embedded:
+    with EmbeddedDatabase() as embedded:
         yield embedded
 
 
@@ -80,5 +80,5 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     if request.param == "vitess":
         yield request.getfixturevalue("vitess")
         return
-    with LocalDatabase(users={}) as embedded:
+    with EmbeddedDatabase(users={}) as embedded:
         yield embedded

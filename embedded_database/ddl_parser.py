@@ -136,7 +136,7 @@ def parse_create(sql: str, keyspace: str) -> tuple[Table, bool]:
         The table and whether IF NOT EXISTS was given.
 
     Raises:
-        SqlError: The statement uses something that the local database has not.
+        SqlError: The statement uses something that the embedded database has not.
     """
     tokens = TokenStream(sql)
     tokens.expect("create", "table")

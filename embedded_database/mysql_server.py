@@ -1,4 +1,4 @@
-"""The MySQL door: mysql-mimic speaks the protocol, a `Session` of ours runs the statements."""
+"""The MySQL port: mysql-mimic speaks the protocol, a `Session` of ours runs the statements."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ def _column_type(column: Column | None, sample: Kept) -> ColumnType:
     return kinds.get(type(sample), ColumnType.VAR_STRING)
 
 
-class MysqlDoor:
+class MysqlPort:
     """Serves the MySQL protocol on a port of this host, on a thread of its own."""
 
     def __init__(

@@ -10,7 +10,7 @@ from embedded_database.schema import BLOBS, INTEGERS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from embedded_database.database import LocalDatabase
+    from embedded_database.database import EmbeddedDatabase
     from embedded_database.schema import Column, Table
 
 _FIRST_NAMES = ["Ada", "Grace", "Edsger", "Barbara", "Alan", "Radia", "Tony", "Frances", "Ken", "Margaret"]
@@ -31,7 +31,7 @@ SHOP_TABLES = (
 )
 
 
-def load_shop(database: LocalDatabase, keyspace: str, customers: int) -> None:
+def load_shop(database: EmbeddedDatabase, keyspace: str, customers: int) -> None:
     """Creates and fills the tables of the shop in a keyspace."""
     for ddl in SHOP_TABLES:
         database.execute(ddl, keyspace)

@@ -138,7 +138,7 @@ class Storage:
 
     def __init__(self, folder: Path) -> None:
         """Creates an empty file in the folder."""
-        self._path = folder / "local.sqlite"
+        self._path = folder / "embedded.sqlite"
         self.writer = self._connect()
         self.writer.executescript("pragma journal_mode=wal; pragma synchronous=off;" + _SYSTEM_TABLES)
         self.shards: dict[str, list[Shard]] = {}

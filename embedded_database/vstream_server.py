@@ -1,4 +1,4 @@
-"""The gRPC door: `/vtgateservice.Vitess/VStream` with authentication, heartbeats and faults."""
+"""The gRPC port: `/vtgateservice.Vitess/VStream` with authentication, heartbeats and faults."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class VStreamServer(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generi
         else:
             inner = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()
-        self._relay = Relay(inner, port)
+        self._relay = Relay(inner, port=port)
         self.port = self._relay.port
 
     def stop(self) -> None:

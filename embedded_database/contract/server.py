@@ -1,4 +1,4 @@
-"""A server under the contract of the local database and a real Vitess: the same SQL, the same events."""
+"""A server under the contract of the embedded database and a real Vitess: the same SQL, the same events."""
 
 # ruff: noqa: S608 - names and statements are the tests' own
 

@@ -17,7 +17,7 @@ from airbyte_cdk.models import AirbyteMessageSerializer
 from jsonschema import ValidationError
 from serpyco_rs import SchemaValidationError
 
-from embedded_database.database import LocalDatabase
+from embedded_database.database import EmbeddedDatabase
 from integration_tests.support.tables import create
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from integration_tests.support.command import Json, Run
     from integration_tests.vitess.cluster import VitessCluster
 
-    Database: TypeAlias = LocalDatabase | VitessCluster
+    Database: TypeAlias = EmbeddedDatabase | VitessCluster
     # Name and namespace.
     Key = tuple[str, str | None]
 
@@ -47,7 +47,7 @@ def populate(
     """
     drops = [f"drop table if exists {name}" for name in tables]
     creates = [f"create table {name} {definition}" for name, definition in tables.items()]
-    if isinstance(database, LocalDatabase):
+    if isinstance(database, EmbeddedDatabase):
         write(database, keyspace, *drops, *creates)
     else:
         create(database, keyspace, *creates)

@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from embedded_database.relay import LinkFault, Relay, cut, delay, refuse, stall
 from integration_tests.replica.designs import random_design
 from integration_tests.replica.replica import Difference, Replica, Source, Tally, Writer
 from integration_tests.support.command import Command, configured
-from integration_tests.support.proxy import LinkFault, Proxy, cut, delay, refuse, stall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -111,11 +111,11 @@ class Proof:
         for design in designs:
             Writer(source, self._chance).fill(design, self._chance.choice((0, 10, 300, 2000)))
         replica = Replica(source, cdc=cdc, tally=self.tally)
-        with Proxy(int(self.target.config()["grpc_port"])) as proxy:
+        with Relay(int(self.target.config()["grpc_port"])) as relay:
             for _ in range(self.syncs):
-                self._sync(source, replica, proxy, cdc=cdc, calm=False)
+                self._sync(source, replica, relay, cdc=cdc, calm=False)
             for _ in range(_CALM_SYNCS):
-                run = self._sync(source, replica, proxy, cdc=cdc, calm=True)
+                run = self._sync(source, replica, relay, cdc=cdc, calm=True)
                 if run.exit_code == 0:
                     break
             else:
@@ -123,21 +123,21 @@ class Proof:
         replica.check_equal()
         self.tally.counts["proofs"] += 1
 
-    def _sync(self, source: Source, replica: Replica, proxy: Proxy, *, cdc: bool, calm: bool) -> Run:
+    def _sync(self, source: Source, replica: Replica, relay: Relay, *, cdc: bool, calm: bool) -> Run:
         chance = self._chance
         replica.before_sync()
         config = {
             **self.target.config(),
-            "grpc_port": proxy.port,
+            "grpc_port": relay.port,
             "include_cdc_columns": cdc,
             "timeout_seconds": 60 if calm else 4,
             "max_retries": chance.choice((0, 1, 3)),
             "checkpoint_target_interval_seconds": 1,
         }
-        proxy.heal()
-        proxy.met.clear()
+        relay.heal()
+        relay.met.clear()
         if not calm:
-            proxy.plan(*_link_faults(chance))
+            relay.plan(*_link_faults(chance))
         writer = Writer(source, chance) if not calm and chance.random() < 0.7 else None
         upset = self.target.upset(chance) if not calm else None
         catalog = configured(*(table.name for table in source.tables), namespace=source.keyspace)
@@ -148,9 +148,9 @@ class Proof:
                 _End.chosen(chance) if not calm else None,
             )
         self.log(
-            f"  {time.monotonic() - started:.1f} s, exit {run.exit_code}, {len(proxy.met)} connections hit"
+            f"  {time.monotonic() - started:.1f} s, exit {run.exit_code}, {len(relay.met)} connections hit"
         )
-        for fault in proxy.met:
+        for fault in relay.met:
             self.tally.counts[f"{fault.kind.value} connections"] += 1
         replica.after_sync(run, keep_uncovered=chance.random() < 0.5)
         return run

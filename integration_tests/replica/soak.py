@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from embedded_database import Limits, LocalDatabase
+from embedded_database import EmbeddedDatabase, Limits
 from integration_tests.replica.proof import Proof
 from integration_tests.replica.replica import Difference, Tally
 from integration_tests.replica.targets import PACKET_BYTES, LocalTarget, VitessTarget
@@ -33,7 +33,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _target(name: str, stack: ExitStack) -> Target:
     if name == "local":
         limits = Limits(packet_bytes=PACKET_BYTES)
-        return LocalTarget(stack.enter_context(LocalDatabase(limits=limits)))
+        return LocalTarget(stack.enter_context(EmbeddedDatabase(limits=limits)))
     flags = (f"--vstream-packet-size={PACKET_BYTES}", "--vstream-dynamic-packet-size=false")
     cluster = stack.enter_context(VitessCluster.start({"shop": 2}, vtcombo_flags=flags))
     return VitessTarget(cluster, kill_servers=True)

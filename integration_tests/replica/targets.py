@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from embedded_database.database import LocalDatabase
+    from embedded_database.database import EmbeddedDatabase
     from integration_tests.vitess.cluster import VitessCluster
 
 # Small packets: a copy of few rows has many places where it can be cut.
@@ -72,7 +72,7 @@ class LocalTarget:
         shards: Their names.
     """
 
-    def __init__(self, database: LocalDatabase) -> None:
+    def __init__(self, database: EmbeddedDatabase) -> None:
         """Takes a running database."""
         self.keyspace = "shop"
         self.shards: Sequence[str] = ("-80", "80-")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from embedded_database import Limits, LocalDatabase
+from embedded_database import EmbeddedDatabase, Limits
 from integration_tests.replica.proof import Proof
 from integration_tests.replica.replica import Tally
 from integration_tests.replica.targets import PACKET_BYTES, LocalTarget, VitessTarget
@@ -39,6 +39,6 @@ def test_a_replica_equals_a_real_vitess_through_cut_and_killed_syncs(
 
 @pytest.mark.parametrize("index", range(len(SEEDS)))
 def test_a_replica_equals_the_embedded_database_through_injected_faults(index: int) -> None:
-    with LocalDatabase(limits=Limits(packet_bytes=PACKET_BYTES)) as database:
+    with EmbeddedDatabase(limits=Limits(packet_bytes=PACKET_BYTES)) as database:
         for seed in seeds()[index : index + 1]:
             Proof(LocalTarget(database), seed, Tally(), syncs=3, tables=2).run()
