@@ -11,6 +11,7 @@ import pytest
 
 from embedded_database.relay import Relay, cut, delay, refuse, stall
 from integration_tests.support.command import Command, configured, cursors, read, read_well
+from integration_tests.support.destination import DELETED_AT
 from integration_tests.support.tables import create, executed_position, insert, on_shard
 from integration_tests.vitess.cluster import VitessCluster
 from source_planetscale.vstream.position import Position
@@ -372,7 +373,7 @@ def test_a_sync_that_was_cut_in_the_copy_brings_the_changes_since(
     relay.heal()
     rest = read_well(through(relay, vitess, include_cdc_columns=True), table, state=broken.state)
     last = {row["id"]: row for row in rest.records(table)}
-    assert last[1]["_ab_cdc_deleted_at"] is not None
+    assert last[1][DELETED_AT] is not None
     assert {last[key]["note"] for key in (2, copied + 100, ROWS)} == {"new"}
     assert set(last) == {1, 2, *range(copied + 1, ROWS + 1)}
     ((_, cursor),) = cursors(rest.stream_state(table), "src").items()

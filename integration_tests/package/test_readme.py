@@ -16,6 +16,7 @@ import pytest
 
 from embedded_database import EmbeddedDatabase
 from embedded_database.sample import load_shop
+from integration_tests.support.destination import DELETED_AT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,7 +169,7 @@ def test_the_commands_for_a_real_vitess_carry_exactly_the_changes(
     shell(commands, checkout)
     assert {row["id"] for row in records(checkout / "first.jsonl")} == {1, 2, 3}
     second = records(checkout / "second.jsonl")
-    assert {(row["id"], row["name"], row["_ab_cdc_deleted_at"] is not None) for row in second} == {
+    assert {(row["id"], row["name"], row[DELETED_AT] is not None) for row in second} == {
         (2, "Hedy", False),
         (3, "Linus", True),
     }
