@@ -170,6 +170,10 @@ class EmbeddedDatabase:
         """A shard's position with its flavor."""
         return f"MySQL56/{self.shard(keyspace, shard).executed}"
 
+    def shards(self, keyspace: str) -> list[str]:
+        """The names of the shards that serve a keyspace, in key order."""
+        return [shard.name for shard in self._storage.serving(keyspace)]
+
     def shard(self, keyspace: str, name: str) -> Shard:
         """A shard by name.
 
