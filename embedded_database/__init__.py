@@ -6,6 +6,6 @@
 from __future__ import annotations
 
 from embedded_database.database import EmbeddedDatabase
-from embedded_database.vstream import Limits
+from embedded_database.vstream.merged import Limits
 
 __all__ = ["EmbeddedDatabase", "Limits"]

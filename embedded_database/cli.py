@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from embedded_database.database import DEFAULT_USERS, EmbeddedDatabase
 from embedded_database.sample import load_shop
-from embedded_database.vstream import Limits
+from embedded_database.vstream.merged import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

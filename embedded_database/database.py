@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 
 from embedded_database.certificates import Certificates
-from embedded_database.dml import TableWriter
+from embedded_database.columns.generated import generated_rows
+from embedded_database.columns.values import keep
 from embedded_database.faults import Fault, FaultKind, Faults
-from embedded_database.mysql_server import MysqlPort
 from embedded_database.reshard import reshard
-from embedded_database.sample import generated_rows
-from embedded_database.session import Engine
+from embedded_database.sql.dml import TableWriter
+from embedded_database.sql.server import MysqlPort
+from embedded_database.sql.session import Engine
 from embedded_database.storage import Shard, Storage, Transaction
-from embedded_database.values import keep
-from embedded_database.vstream_server import VStreamServer
+from embedded_database.vstream.server import VStreamServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from embedded_database.vstream import Limits
+    from embedded_database.vstream.merged import Limits
 
 
 DEFAULT_KEYSPACES: Mapping[str, Sequence[str]] = {"shop": ["-80", "80-"], "src": ["0"]}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sqlglot.dialects.mysql import MySQL
 from sqlglot.tokens import TokenType
 
+from embedded_database.columns.schema import CHARSETS, TEXTS, Column, Index, Table
 from embedded_database.errors import SqlError
-from embedded_database.schema import CHARSETS, TEXTS, Column, Index, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ import grpc
 from embedded_database.errors import StreamError
 from embedded_database.faults import Fault, FaultKind, Faults
 from embedded_database.relay import Relay
-from embedded_database.vstream import Limits, MergedStream
+from embedded_database.vstream.merged import Limits, MergedStream
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
