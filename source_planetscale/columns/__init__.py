@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from source_planetscale.columns.encoder import Encoded, Encoder, Phase, Wire, complete, encode_each
+from source_planetscale.columns.encoder import Encoded, Encoder, Phase, Spelling, complete, encode_each
 from source_planetscale.columns.families import family_of
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ __all__ = [
     "Encoded",
     "Encoder",
     "Phase",
-    "Wire",
+    "Spelling",
     "complete",
     "encode_each",
     "encoder_of",
@@ -38,7 +38,7 @@ def stream_schema(table: Table, *, tinyint1_as_boolean: bool) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
-def encoder_of(column: Column, wire: Wire, *, tinyint1_as_boolean: bool) -> Encoder:
-    """The encoder of a column's values as `wire` spells them."""
+def encoder_of(column: Column, spelling: Spelling, *, tinyint1_as_boolean: bool) -> Encoder:
+    """The encoder of a column's values as `spelling` spells them."""
     family = family_of(column.column_type, tinyint1_as_boolean=tinyint1_as_boolean)
-    return family.encoder(column, wire)
+    return family.encoder(column, spelling)

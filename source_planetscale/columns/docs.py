@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from source_planetscale.columns.families import FAMILIES, UNKNOWN
+from source_planetscale.columns import families
 
 if TYPE_CHECKING:
-    from source_planetscale.columns.families import Family
+    from source_planetscale.columns.family import Family
 
 _HEADER = """\
 <!-- Generated: python -m source_planetscale.columns > docs/types.md -->
@@ -38,8 +38,8 @@ of `ujis` and `eucjpms` have no agreed meaning; a value that holds one becomes n
 
 def types_page() -> str:
     """The page, in Markdown."""
-    types = "\n".join(_type_row(family) for family in (*FAMILIES, UNKNOWN))
-    changes = "\n".join(_change_row(family) for family in FAMILIES if family.existing)
+    types = "\n".join(_type_row(family) for family in (*families.FAMILIES, families.UNKNOWN))
+    changes = "\n".join(_change_row(family) for family in families.FAMILIES if family.existing)
     return f"{_HEADER}{types}{_CHANGES}{changes}{_CHARSETS}"
 
 

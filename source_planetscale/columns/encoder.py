@@ -16,7 +16,7 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True)
-class Wire:
+class Spelling:
     """How the server spells the values of one FIELD event.
 
     Attributes:

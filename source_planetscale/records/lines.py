@@ -17,7 +17,7 @@ from airbyte_protocol_dataclasses.models import (  # type: ignore[import-untyped
     Reason,
 )
 
-from source_planetscale.columns import Phase, Wire, complete, encode_each, encoder_of
+from source_planetscale.columns import Phase, Spelling, complete, encode_each, encoder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -61,7 +61,7 @@ class RowFormatter:
             enum_labels_on_wire: The event's `enum_set_string_values`.
             tinyint1_as_boolean: Whether TINYINT(1) is a boolean.
         """
-        spelling = Wire(phase, enum_labels_on_wire)
+        spelling = Spelling(phase, enum_labels_on_wire)
         self._encoders = [
             encoder_of(column, spelling, tinyint1_as_boolean=tinyint1_as_boolean) for column in columns
         ]

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from source_planetscale.columns import Phase, Wire, encode_each, encoder_of, json_schema, stream_schema
-from source_planetscale.columns.families import FAMILIES, UNKNOWN, Family, family_of
-from source_planetscale.columns.text import parse_labels
+from source_planetscale.columns import Phase, Spelling, encode_each, encoder_of, json_schema, stream_schema
+from source_planetscale.columns.families import FAMILIES, UNKNOWN, family_of
 from source_planetscale.table import Column, Table
+
+if TYPE_CHECKING:
+    from source_planetscale.columns.family import Family
 
 NULLED = None
 
@@ -26,7 +28,7 @@ def encode(
     tinyint1_as_boolean: bool = True,
 ) -> str | None:
     column = Column("c", column_type, charset)
-    encoder = encoder_of(column, Wire(phase, labels), tinyint1_as_boolean=tinyint1_as_boolean)
+    encoder = encoder_of(column, Spelling(phase, labels), tinyint1_as_boolean=tinyint1_as_boolean)
     (text,) = encode_each(encoder, [value])
     return None if text is None else text.decode()
 
@@ -210,22 +212,6 @@ def test_ordinals_of_old_servers_become_labels(column_type: str, value: bytes, e
 
 def test_the_copy_has_labels_even_where_catch_up_has_ordinals() -> None:
     assert encode("enum('2','1')", b"1", Phase.COPY, labels=False) == '"1"'
-
-
-@pytest.mark.parametrize(
-    ("column_type", "labels"),
-    [
-        ("enum('a','b')", ("a", "b")),
-        ("enum('it''s','''','')", ("it's", "'", "")),
-        ("set('x,y','(p)','d\"d')", ("x,y", "(p)", 'd"d')),
-        (r"enum('a\\b','n\nl','r\rl','z\0z')", ("a\\b", "n\nl", "r\rl", "z\0z")),
-        ("enum('tab\there','é')", ("tab\there", "é")),
-    ],
-)
-def test_labels_are_read_as_the_information_schema_writes_them(
-    column_type: str, labels: tuple[str, ...]
-) -> None:
-    assert parse_labels(column_type) == labels
 
 
 def test_tinyint1_is_an_integer_if_the_option_says_so() -> None:
