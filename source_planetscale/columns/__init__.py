@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from source_planetscale.columns.encoder import Encoded, Encoder, Phase, Spelling, complete, encode_each
+from source_planetscale.columns.column_type import ColumnType
+from source_planetscale.columns.conversion import converted
+from source_planetscale.columns.encoder import (
+    Encoded,
+    Encoder,
+    Phase,
+    Rewritten,
+    Spelling,
+    complete,
+    encode_each,
+)
 from source_planetscale.columns.families import family_of
 
 if TYPE_CHECKING:
-    from source_planetscale.table import Column, Table
+    from source_planetscale.table import Column, Table, WireColumn
 
 __all__ = [
     "Encoded",
@@ -38,7 +48,18 @@ def stream_schema(table: Table, *, tinyint1_as_boolean: bool) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
 
-def encoder_of(column: Column, spelling: Spelling, *, tinyint1_as_boolean: bool) -> Encoder:
-    """The encoder of a column's values as `spelling` spells them."""
-    family = family_of(column.column_type, tinyint1_as_boolean=tinyint1_as_boolean)
-    return family.encoder(column, spelling)
+def encoder_of(column: WireColumn, spelling: Spelling, *, tinyint1_as_boolean: bool) -> Encoder:
+    """The encoder of a column's values as `spelling` spells them, into the JSON of the column's target."""
+    written, decoded = column.written, column.decoded
+    family = family_of(written.column_type, tinyint1_as_boolean=tinyint1_as_boolean)
+    encoder = family.encoder(written, spelling)
+    if column.target is not None and column.target.column_type != written.column_type:
+        target = family_of(column.target.column_type, tinyint1_as_boolean=tinyint1_as_boolean)
+        encoder = converted(encoder, family, target, column)
+    if decoded is not None and not spelling.is_copy:
+        rewrite = family.restore(
+            ColumnType.parse(written.column_type), ColumnType.parse(decoded.column_type), spelling
+        )
+        if rewrite is not None:
+            encoder = Rewritten(rewrite, encoder)
+    return encoder

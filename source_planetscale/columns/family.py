@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from source_planetscale.columns.column_type import ColumnType
-    from source_planetscale.columns.encoder import Encoder, Spelling
-    from source_planetscale.columns.restoring import Rewrite
+    from source_planetscale.columns.encoder import Encoder, Rewrite, Spelling
     from source_planetscale.table import Column
 
 EncoderFactory: TypeAlias = "Callable[[Column, Spelling], Encoder]"
@@ -59,7 +58,7 @@ def by_labels(old: ColumnType, new: ColumnType) -> bool:
     return old.base == new.base and new.labels[: len(old.labels)] == old.labels
 
 
-def as_decoded(_written: ColumnType, _decoded: ColumnType) -> Rewrite | None:
+def as_decoded(_written: ColumnType, _decoded: ColumnType, _spelling: Spelling) -> Rewrite | None:
     """The bytes are the same whatever the server took the type for."""
     return None
 
@@ -81,8 +80,8 @@ class Family:
             is left out can be a key, but a copy in its order cannot go on in the middle.
         widens: Whether a type holds everything that another one of this family held and is stored alike,
             so that row events of the old one read right under the new one.
-        restore: How to put values right that the server decoded as another type than they were written
-            with; None if their bytes are the same.
+        restore: How to put values of catch-up right that the server decoded as another type than the one
+            that they were written with; None if their bytes are the same.
     """
 
     names: tuple[str, ...]
@@ -94,4 +93,4 @@ class Family:
     has_charset: bool = False
     key_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     widens: Callable[[ColumnType, ColumnType], bool] = never
-    restore: Callable[[ColumnType, ColumnType], Rewrite | None] = as_decoded
+    restore: Callable[[ColumnType, ColumnType, Spelling], Rewrite | None] = as_decoded

@@ -7,20 +7,16 @@ without them where that does not fit the event: then it knows no type text and t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from source_planetscale.columns.column_type import ColumnType
-
-# Takes the values of a column that are not NULL; raises ValueError if one of them makes no sense.
-Rewrite: TypeAlias = "Callable[[list[bytes]], list[bytes]]"
+    from source_planetscale.columns.encoder import Rewrite, Spelling
 
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 
 
-def restored_sign(written: ColumnType, decoded: ColumnType) -> Rewrite | None:
+def restored_sign(written: ColumnType, decoded: ColumnType, _spelling: Spelling) -> Rewrite | None:
     """Integers: the same bits, read with the sign that they were written with."""
     if written.unsigned == decoded.unsigned:
         return None
@@ -35,9 +31,9 @@ def restored_sign(written: ColumnType, decoded: ColumnType) -> Rewrite | None:
     ]
 
 
-def restored_label(written: ColumnType, decoded: ColumnType) -> Rewrite | None:
+def restored_label(written: ColumnType, decoded: ColumnType, spelling: Spelling) -> Rewrite | None:
     """ENUM and SET: the labels that had the numbers of those that were sent."""
-    if decoded.labels[: len(written.labels)] == written.labels:
+    if not spelling.enum_labels or decoded.labels[: len(written.labels)] == written.labels:
         return None
     old = dict(zip(decoded.labels, written.labels, strict=False))
     # A value that was none of the labels has the number 0, in every list.
@@ -56,7 +52,7 @@ def _looked_up(by_text: dict[bytes, bytes], label: bytes) -> bytes:
         raise ValueError("not a label of the type that the server knows") from error
 
 
-def restored_padding(written: ColumnType, decoded: ColumnType) -> Rewrite | None:
+def restored_padding(written: ColumnType, decoded: ColumnType, _spelling: Spelling) -> Rewrite | None:
     """BINARY and CHAR, which the binary log holds without their padding.
 
     The server puts it back where its own type is a BINARY.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 import orjson
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from source_planetscale.columns import Encoded, Encoder
-    from source_planetscale.table import Column
+    from source_planetscale.table import WireColumn
     from source_planetscale.vstream.rows import Rows
 
 __all__ = ["Phase", "RecordBatch", "RowFormatter"]
@@ -43,7 +43,7 @@ class RowFormatter:
 
     def __init__(
         self,
-        columns: Sequence[Column],
+        columns: Sequence[WireColumn],
         *,
         stream: str,
         namespace: str,
@@ -54,7 +54,7 @@ class RowFormatter:
         """Compiles the encoders.
 
         Args:
-            columns: The columns of the FIELD event, in its order.
+            columns: The columns of the rows, in their order; those without a target are left out.
             stream: The name of the stream.
             namespace: Its namespace.
             phase: Which half of the stream the rows come from.
@@ -62,14 +62,21 @@ class RowFormatter:
             tinyint1_as_boolean: Whether TINYINT(1) is a boolean.
         """
         spelling = Spelling(phase, enum_labels_on_wire)
-        self._encoders = [
-            encoder_of(column, spelling, tinyint1_as_boolean=tinyint1_as_boolean) for column in columns
+        self._width = len(columns)
+        # The number of each column in a row, its encoder, and the JSON of the name that it has today.
+        self._columns = [
+            (
+                index,
+                encoder_of(column, spelling, tinyint1_as_boolean=tinyint1_as_boolean),
+                orjson.dumps(column.target.name),
+            )
+            for index, column in enumerate(columns)
+            if column.target is not None
         ]
-        self._names = [orjson.dumps(column.name) for column in columns]
         # What stands before a column's value without and with quotes, so that False and True index it.
         self._openings = [
             (comma + name + b":", comma + name + b':"')
-            for comma, name in zip([b"", *repeat(b",", len(columns))], self._names, strict=False)
+            for comma, (_, _, name) in zip(chain([b""], repeat(b",")), self._columns, strict=False)
         ]
         self._head = b'{"type":"RECORD","record":{"stream":%b,"namespace":%b,"data":{' % (
             orjson.dumps(stream),
@@ -98,24 +105,25 @@ class RowFormatter:
         if not rows.count:
             return b""
         lengths = rows.lengths
-        if rows.width != len(self._encoders) or len(lengths) != rows.width * rows.count:
+        if rows.width != self._width or len(lengths) != rows.width * rows.count:
             raise ValueError("A row and its table have different numbers of columns.")
         columns, changes = self._encode(_cells(lengths, rows.values), lengths)
         parts: list[Iterable[bytes]] = [texts for texts, _ in columns]
         constants = self._constants([quoted for _, quoted in columns], emitted_at_ms, tails, changes)
         if tails is not None:
-            parts.append(tails)
+            # Without a value before it a tail begins without its comma.
+            parts.append(tails if columns else (tail[1:] for tail in tails))
         if changes:
             parts.append(_meta(changes.get(row)) for row in range(rows.count))
         return _interleaved(constants, parts, rows.count)
 
     def _encode(self, cells: list[bytes], lengths: list[int]) -> tuple[list[Encoded], dict[int, list[bytes]]]:
         """Encodes all columns; also gives the JSON names of nulled columns by row number."""
-        width = len(self._encoders)
+        width = self._width
         has_nulls = -1 in lengths
         columns: list[Encoded] = []
         changes: dict[int, list[bytes]] = {}
-        for index, encoder in enumerate(self._encoders):
+        for index, encoder, name in self._columns:
             values = cells[index::width]
             try:
                 if has_nulls and -1 in lengths[index::width]:
@@ -126,7 +134,7 @@ class RowFormatter:
                 texts, bad_rows = _encode_what_can_be(encoder, values, lengths[index::width])
                 columns.append((texts, False))
                 for row in bad_rows:
-                    changes.setdefault(row, []).append(self._names[index])
+                    changes.setdefault(row, []).append(name)
         return columns, changes
 
     def _constants(

@@ -17,7 +17,7 @@ from source_planetscale.columns import (
 from source_planetscale.columns.docs import types_page
 from source_planetscale.columns.family import Example, Family, by_size
 from source_planetscale.shape import ShapeColumn, hazard
-from source_planetscale.table import Column
+from source_planetscale.table import Column, WireColumn
 from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.support.events import keyed_by
@@ -56,7 +56,8 @@ def test_it_has_its_schema() -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_it_is_encoded(phase: Phase) -> None:
-    encoder = encoder_of(Column("u", "uuid(2)"), Spelling(phase), tinyint1_as_boolean=True)
+    column = Column("u", "uuid(2)")
+    encoder = encoder_of(WireColumn(column, None, column), Spelling(phase), tinyint1_as_boolean=True)
     assert complete(encoder.encode([b"AB"])) == [b'"ab"']
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from source_planetscale.columns import Phase, Spelling, encode_each, encoder_of, json_schema, stream_schema
 from source_planetscale.columns.families import FAMILIES, UNKNOWN, family_of
-from source_planetscale.table import Column, Table
+from source_planetscale.table import Column, Table, WireColumn
 
 if TYPE_CHECKING:
     from source_planetscale.columns.family import Family
@@ -28,7 +28,8 @@ def encode(
     tinyint1_as_boolean: bool = True,
 ) -> str | None:
     column = Column("c", column_type, charset)
-    encoder = encoder_of(column, Spelling(phase, labels), tinyint1_as_boolean=tinyint1_as_boolean)
+    wire_column = WireColumn(column, None, column)
+    encoder = encoder_of(wire_column, Spelling(phase, labels), tinyint1_as_boolean=tinyint1_as_boolean)
     (text,) = encode_each(encoder, [value])
     return None if text is None else text.decode()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from source_planetscale.columns.families import FAMILIES, UNKNOWN
 from source_planetscale.records.lines import Phase, RecordBatch, RowFormatter
-from source_planetscale.table import Column
+from source_planetscale.table import Column, WireColumn, unchanged
 from source_planetscale.vstream.rows import Rows
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
@@ -47,7 +47,7 @@ def formatter(
     enum_labels_on_wire: bool = True,
 ) -> RowFormatter:
     return RowFormatter(
-        columns,
+        unchanged(columns),
         stream=stream,
         namespace=namespace,
         phase=phase,
@@ -141,6 +141,46 @@ def test_a_bad_value_leaves_the_other_values_of_its_column_alone() -> None:
     emitted = [record["data"]["d"] for record in records([Column("d", "date")], [row(v) for v in values])]
     assert [day for day in emitted if day] == [day.decode() for day in days]
     assert emitted.count(None) == 3
+
+
+def changed(columns: Sequence[WireColumn], rows: Sequence[wire.Row]) -> list[dict[str, Any]]:
+    compiled = RowFormatter(
+        columns,
+        stream="t",
+        namespace="ks",
+        phase=Phase.CATCH_UP,
+        enum_labels_on_wire=True,
+        tinyint1_as_boolean=True,
+    )
+    tails = [b',"_ab_cdc_cursor":1'] * len(rows)
+    return [json.loads(line)["record"] for line in lines(compiled, rows, tails)]
+
+
+GONE = WireColumn(Column("gone", "date"), Column("@2", ""), None)
+
+
+def test_values_of_a_column_that_is_gone_are_dropped_and_need_no_form() -> None:
+    columns = [*unchanged([ID]), GONE, WireColumn(TEXT, Column("@3", ""), Column("today", "text", "utf8mb4"))]
+    rows = [row(b"1", b"2024-01-02", b"x"), row(b"2", b"0000-00-00", None), row(b"3", None, b"z")]
+    emitted = changed(columns, rows)
+    assert [record["data"] for record in emitted] == [
+        {"id": 1, "today": "x", "_ab_cdc_cursor": 1},
+        {"id": 2, "today": None, "_ab_cdc_cursor": 1},
+        {"id": 3, "today": "z", "_ab_cdc_cursor": 1},
+    ]
+    assert not any("meta" in record for record in emitted)
+
+
+def test_a_row_of_which_no_column_is_left_is_a_record_all_the_same() -> None:
+    assert [record["data"] for record in changed([GONE], [row(b"1")])] == [{"_ab_cdc_cursor": 1}]
+
+
+def test_a_value_that_the_type_of_today_cannot_take_is_nulled_with_a_change_entry() -> None:
+    column = WireColumn(Column("n", "varchar(9)", "utf8mb4"), Column("@1", ""), Column("m", "int"))
+    emitted = changed([column], [row(b"5"), row(None)])
+    assert [record["data"]["m"] for record in emitted] == [None, None]
+    assert emitted[0]["meta"]["changes"][0]["field"] == "m"
+    assert "meta" not in emitted[1]
 
 
 def test_tails_stand_at_the_end_of_the_data() -> None:
