@@ -66,7 +66,7 @@ def decoded(connection: pymysql.Connection[Any], charset: Charset) -> Iterator[D
         )
         for value, text in cursor.fetchall():
             # The server writes a question mark, at times U+FFFD, for what has no character in Unicode.
-            unknown = text is None or text.count(b"?") > value.count(question_mark)
+            unknown = not text or text.count(b"?") > value.count(question_mark)
             server, table = None if unknown else text.decode(), _decoded_here(charset, value)
             if server == "\ufffd" != table:
                 server = None
