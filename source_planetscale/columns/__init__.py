@@ -44,9 +44,10 @@ def json_schema(column: Column, *, tinyint1_as_boolean: bool, in_key: bool = Fal
     Args:
         column: The column.
         tinyint1_as_boolean: Whether TINYINT(1) is a boolean.
-        in_key: Whether the column belongs to the primary key, in which no value becomes null.
+        in_key: Whether the column belongs to the primary key, in which no value becomes null, and no two
+            become one: a TINYINT(1) is an integer there.
     """
-    family = family_of(column.column_type, tinyint1_as_boolean=tinyint1_as_boolean)
+    family = family_of(column.column_type, tinyint1_as_boolean=tinyint1_as_boolean and not in_key)
     schema = family.key_schema if in_key and family.key_schema else family.schema
     nullable = column.nullable or (not in_key and family.lacks_form(column))
     return {**schema, "type": ["null", schema["type"]] if nullable else [schema["type"]]}

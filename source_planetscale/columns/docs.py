@@ -31,8 +31,9 @@ What differs from the connector that this one succeeds:
 
 _KEYS = """
 
-In a primary key null would make one row of many. So there the text of such a value stands in for it, in the
-copy, in changes and in deletes alike:
+In a primary key null would make one row of many, as would a boolean whose number is neither 0 nor 1. So a
+`tinyint(1)` is an integer there, and for a value that JSON cannot hold its text stands in, in the copy, in
+changes and in deletes alike:
 
 | In a key | Text |
 | :--- | :--- |
@@ -41,7 +42,8 @@ copy, in changes and in deletes alike:
 | text, `enum`, `set`, any other | The bytes as a literal of MySQL: `_gbk 0x6180` |
 
 A destination with a type for dates does not take a zero date and may store null: where such dates stand in
-keys, change those rows or the type of the column in MySQL.
+keys, change those rows or the type of the column in MySQL. Keys of type `float` that differ only behind the 6
+digits that MySQL shows cannot be told apart.
 
 The two phases differ in one type, `json`, because Vitess decodes it anew for changes (seen on Vitess 24):
 

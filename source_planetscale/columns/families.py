@@ -96,7 +96,7 @@ BOOLEAN = Family(
     _plain(Boolean),
     _same("tinyint(1)", b"1", "true"),
     existing="numbers other than 0 and 1 emitted as numbers",
-    note="Every number but 0 is true. An integer if *Do not treat tinyint(1) as boolean* is on",
+    note="Every number but 0 is true. An integer in keys and with *Do not treat tinyint(1) as boolean*",
     key_types=_INTEGER_KEYS,
     widens=_widens_as_integer,
     restore=restored_sign,

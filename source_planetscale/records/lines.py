@@ -66,20 +66,18 @@ class RowFormatter:
         spelling = Spelling(phase, enum_labels_on_wire)
         self._width = len(columns)
         # The number of each column in a row, its encoder, and the JSON of the name that it has today.
-        self._columns = [
-            (
-                index,
-                encoder_of(column, spelling, tinyint1_as_boolean=tinyint1_as_boolean),
-                orjson.dumps(column.target.name),
-            )
-            for index, column in enumerate(columns)
-            if column.target is not None
-        ]
-        self._key_texts = {
-            index: key_text_of(column, tinyint1_as_boolean=tinyint1_as_boolean)
-            for index, column in enumerate(columns)
-            if column.target is not None and column.target.name in primary_key
-        }
+        self._columns: list[tuple[int, Encoder, bytes]] = []
+        self._key_texts: dict[int, Callable[[bytes], bytes] | None] = {}
+        for index, column in enumerate(columns):
+            if column.target is None:
+                continue
+            name, as_boolean = column.target.name, tinyint1_as_boolean
+            if name in primary_key:
+                # The numbers of a key stay apart, whichever they are.
+                as_boolean = False
+                self._key_texts[index] = key_text_of(column, tinyint1_as_boolean=as_boolean)
+            encoder = encoder_of(column, spelling, tinyint1_as_boolean=as_boolean)
+            self._columns.append((index, encoder, orjson.dumps(name)))
         # What stands before a column's value without and with quotes, so that False and True index it.
         self._openings = [
             (comma + name + b":", comma + name + b':"')

@@ -272,6 +272,14 @@ def test_text_can_lack_a_form_in_a_character_set_with_gaps(charset: str, types: 
     assert json_schema(column, tinyint1_as_boolean=True) == {"type": types}
 
 
+def test_a_tinyint1_is_an_integer_in_the_key() -> None:
+    table = Table("ks", "t", (Column("k", "tinyint(1)", nullable=False), Column("b", "tinyint(1)")), ("k",))
+    assert stream_schema(table, tinyint1_as_boolean=True)["properties"] == {
+        "k": {"type": ["number"], "airbyte_type": "integer"},
+        "b": {"type": ["null", "boolean"]},
+    }
+
+
 def test_no_column_of_the_key_is_nullable_and_a_time_in_it_is_a_string() -> None:
     columns = tuple(
         Column(name, name, nullable=False) for name in ("date", "datetime", "timestamp", "time", "text")

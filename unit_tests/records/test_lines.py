@@ -178,6 +178,16 @@ def test_a_value_without_form_beside_the_key_is_null_all_the_same() -> None:
     assert [change["field"] for change in record["meta"]["changes"]] == ["t"]
 
 
+def test_the_numbers_of_a_tinyint1_in_the_key_stay_apart() -> None:
+    compiled = formatter([Column("k", "tinyint(1)"), Column("b", "tinyint(1)")], primary_key=["k"])
+    emitted = lines(compiled, [row(b"1", b"1"), row(b"2", b"2"), row(b"0", b"0")])
+    assert [json.loads(line)["record"]["data"] for line in emitted] == [
+        {"k": 1, "b": True},
+        {"k": 2, "b": True},
+        {"k": 0, "b": False},
+    ]
+
+
 def test_no_text_stands_in_for_a_number_of_the_key() -> None:
     column = WireColumn(Column("k", "time"), Column("@1", ""), Column("k", "int"))
     compiled = RowFormatter(
