@@ -7,8 +7,9 @@ without schema tracking). A cursor therefore remembers the shape that its positi
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
+
+from source_planetscale.columns.families import widens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,55 +51,8 @@ def hazard(old: Shape, new: Shape) -> str | None:
             return f"column `{before.name}` stands where `{now.name}` stands in the table today"
         if before.charset != now.charset:
             return f"the character set of column `{now.name}` changed from {before.charset} to {now.charset}"
-        if not _widens(_TypeText.parse(before.column_type), _TypeText.parse(now.column_type)):
+        if not widens(before.column_type, now.column_type):
             return f"column `{now.name}` changed from {before.column_type} to {now.column_type}"
     if len(new) < len(old):
         return f"column `{old[len(new)].name}` is gone"
     return None
-
-
-class _TypeText(NamedTuple):
-    base: str
-    argument: str
-    attributes: str
-
-    @classmethod
-    def parse(cls, text: str) -> _TypeText:
-        base, parenthesis, rest = text.partition("(")
-        if not parenthesis:
-            word, _, attributes = text.partition(" ")
-            return cls(word.lower(), "", attributes.strip())
-        argument, _, attributes = rest.rpartition(")")
-        return cls(base.lower(), argument, attributes.strip())
-
-
-# Each family is stored alike on the binlog and ordered from narrow to wide.
-_WIDENING = (
-    ("tinyint", "smallint", "mediumint", "int", "bigint"),
-    ("tinytext", "text", "mediumtext", "longtext"),
-    ("tinyblob", "blob", "mediumblob", "longblob"),
-)
-_SIZED = frozenset({"char", "varchar", "binary", "varbinary", "decimal", "datetime", "timestamp", "time"})
-_LABELED = frozenset({"enum", "set"})
-
-
-def _widens(old: _TypeText, new: _TypeText) -> bool:
-    if old == new:
-        return True
-    if ("unsigned" in old.attributes) != ("unsigned" in new.attributes):
-        return False
-    for family in _WIDENING:
-        if old.base in family and new.base in family:
-            return family.index(old.base) <= family.index(new.base)
-    if old.base != new.base:
-        return False
-    if old.base in _SIZED:
-        return _sizes_grow(old.argument, new.argument)
-    if old.base in _LABELED:
-        return new.argument == old.argument or new.argument.startswith(old.argument + ",")
-    return False
-
-
-def _sizes_grow(old: str, new: str) -> bool:
-    before, now = ([int(size) for size in re.findall(r"\d+", text)] or [0] for text in (old, new))
-    return len(before) == len(now) and all(a <= b for a, b in zip(before, now, strict=True))

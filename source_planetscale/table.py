@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,28 @@ class Column:
     column_type: str
     charset: str = ""
     nullable: bool = True
+
+
+@dataclass(frozen=True)
+class WireColumn:
+    """One column of rows on the wire.
+
+    Attributes:
+        written: The name, the type and the character set that its values were written with.
+        decoded: What the server took the column for when it decoded the values, where that differs from
+            `written`; None if it does not. A server that no longer knows the column gives it a name such
+            as `@3` and no type: integers come signed then.
+        target: The column of the table as it is today that takes the values; None if they are dropped.
+    """
+
+    written: Column
+    decoded: Column | None
+    target: Column | None
+
+
+def unchanged(columns: Iterable[Column]) -> tuple[WireColumn, ...]:
+    """Columns whose values were written with the shape that the table has today, and decoded with it."""
+    return tuple(WireColumn(column, None, column) for column in columns)
 
 
 @dataclass(frozen=True)

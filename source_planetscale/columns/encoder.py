@@ -5,7 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Phase(Enum):
@@ -16,7 +19,7 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True)
-class Wire:
+class Spelling:
     """How the server spells the values of one FIELD event.
 
     Attributes:
@@ -65,6 +68,31 @@ class Encoder(ABC):
         Raises:
             ValueError: At least one of the values has no right form in JSON.
         """
+
+
+# Takes the wire values of a column that are not NULL; raises ValueError if one of them makes no sense.
+Rewrite: TypeAlias = "Callable[[list[bytes]], list[bytes]]"
+
+
+class Rewritten(Encoder):
+    """Another encoder, over values that are rewritten first."""
+
+    def __init__(self, rewrite: Rewrite, encoder: Encoder) -> None:
+        """Takes what rewrites the values, and the encoder of those."""
+        self._rewrite = rewrite
+        self._encoder = encoder
+
+    def encode(self, values: list[bytes]) -> Encoded:
+        """Implements `Encoder.encode`."""
+        return self._encoder.encode(self._rewrite(values))
+
+
+class Formless(Encoder):
+    """No value has a right form."""
+
+    def encode(self, values: list[bytes]) -> Encoded:  # noqa: ARG002 - whatever they are
+        """Implements `Encoder.encode`."""
+        raise ValueError("the type of the column has become one that cannot take its former values")
 
 
 def encode_each(encoder: Encoder, values: list[bytes]) -> list[bytes | None]:

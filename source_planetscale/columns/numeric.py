@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from array import array
+from typing import TYPE_CHECKING
 
 import orjson
 
-from source_planetscale.columns.encoder import Encoded, Encoder, Wire
+from source_planetscale.columns.encoder import Encoded, Encoder, Spelling
+
+if TYPE_CHECKING:
+    from source_planetscale.columns.column_type import ColumnType
 
 _TRUE, _FALSE = b"true", b"false"
 
@@ -62,14 +66,14 @@ class Float(Encoder):
     rounded here likewise.
     """
 
-    def __init__(self, column_type: str, wire: Wire) -> None:
+    def __init__(self, column_type: ColumnType, spelling: Spelling) -> None:
         """Compiles the rounding for one column."""
-        is_single = column_type.startswith("float")
-        decimals = re.match(r"\w+\(\d+,(\d+)\)", column_type)
-        self._array_type = "f" if is_single and not wire.is_copy else "d"
+        is_single = column_type.base == "float"
+        decimals = column_type.arguments[1:2]
+        self._array_type = "f" if is_single and not spelling.is_copy else "d"
         self._rounding = ""
-        if not wire.is_copy and (decimals or is_single):
-            self._rounding = f"%.{decimals[1]}f " if decimals else "%.6g "
+        if not spelling.is_copy and (decimals or is_single):
+            self._rounding = f"%.{decimals[0]}f " if decimals else "%.6g "
 
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""

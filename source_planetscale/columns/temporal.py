@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from source_planetscale.columns.encoder import Encoded, Encoder
+
+if TYPE_CHECKING:
+    from source_planetscale.columns.column_type import ColumnType
 
 _MICROSECOND_DIGITS = 6
 
@@ -29,15 +33,14 @@ class DateTime(Encoder):
     A TIMESTAMP is UTC on the wire, whatever the time zone of the server.
     """
 
-    def __init__(self, column_type: str, offset: bytes = b"") -> None:
+    def __init__(self, column_type: ColumnType, offset: bytes = b"") -> None:
         """Compiles the padding for one column.
 
         Args:
             column_type: Its type, with the precision: `datetime(3)`.
             offset: What follows the microseconds: `+00:00`, or nothing.
         """
-        precision = re.match(r"\w+\((\d)\)", column_type)
-        digits = int(precision[1]) if precision else 0
+        digits = column_type.arguments[0] if column_type.arguments else 0
         self._padding = (b"" if digits else b".") + b"0" * (_MICROSECOND_DIGITS - digits)
         self._offset = offset
         self._width = len("2024-01-02T03:04:05.678901")

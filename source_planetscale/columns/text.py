@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import orjson
 
 from source_planetscale.columns.charsets import UTF8, Charset, charset_named
-from source_planetscale.columns.encoder import Encoded, Encoder, Wire
+from source_planetscale.columns.encoder import Encoded, Encoder, Spelling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_LABEL = re.compile(r"'((?:[^']|'')*)'")
-_LABEL_ESCAPE = re.compile(r"''|\\(.)")
-# information_schema escapes these characters inside labels, and no others.
-_LABEL_ESCAPES = {"0": "\0", "n": "\n", "r": "\r"}
+    from source_planetscale.columns.column_type import ColumnType
 
 
 class Text(Encoder):
@@ -57,10 +51,10 @@ class Text(Encoder):
 class Ordinals(Encoder):
     """ENUM and SET values that arrive as numbers and leave as labels."""
 
-    def __init__(self, labels: Sequence[str], *, is_set: bool) -> None:
-        """Keeps the labels in the order of the column's definition."""
-        self._labels = labels
-        self._is_set = is_set
+    def __init__(self, column_type: ColumnType) -> None:
+        """Takes the labels in the order of the column's definition."""
+        self._labels = column_type.labels
+        self._is_set = column_type.base == "set"
 
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
@@ -84,24 +78,11 @@ def text_encoder(charset_name: str) -> Encoder:
     return Text(charset_named(charset_name))
 
 
-def label_encoder(column_type: str, charset_name: str, wire: Wire) -> Encoder:
+def label_encoder(column_type: ColumnType, charset_name: str, spelling: Spelling) -> Encoder:
     """The encoder of an ENUM or SET column.
 
     The copy sends labels in the column's character set, catch-up in UTF-8 or as numbers.
     """
-    if wire.is_copy:
+    if spelling.is_copy:
         return text_encoder(charset_name)
-    if wire.enum_labels:
-        return Text()
-    return Ordinals(parse_labels(column_type), is_set=column_type.startswith("set"))
-
-
-def parse_labels(column_type: str) -> tuple[str, ...]:
-    """Reads the labels out of `enum('a','it''s')`, with quotes, commas and parentheses inside them."""
-    return tuple(
-        _LABEL_ESCAPE.sub(lambda found: _unescaped(found[1]), label) for label in _LABEL.findall(column_type)
-    )
-
-
-def _unescaped(character: str | None) -> str:
-    return "'" if character is None else _LABEL_ESCAPES.get(character, character)
+    return Text() if spelling.enum_labels else Ordinals(column_type)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from source_planetscale.records.lines import Phase, RecordBatch, RowFormatter
+from source_planetscale.table import unchanged
 from source_planetscale.vstream.rows import joined
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ class BatchMaker:
         formatter = self._formatters.get(key)
         if formatter is None:
             formatter = self._formatters[key] = RowFormatter(
-                run.fields.columns,
+                unchanged(run.fields.columns),
+                self._table.primary_key,
                 stream=self._table.name,
                 namespace=self._table.keyspace,
                 phase=phase,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 import orjson
@@ -17,13 +17,13 @@ from airbyte_protocol_dataclasses.models import (  # type: ignore[import-untyped
     Reason,
 )
 
-from source_planetscale.columns import Phase, Wire, complete, encode_each, encoder_of
+from source_planetscale.columns import Phase, Spelling, complete, encode_each, encoder_of, key_text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from source_planetscale.columns import Encoded, Encoder
-    from source_planetscale.table import Column
+    from source_planetscale.table import WireColumn
     from source_planetscale.vstream.rows import Rows
 
 __all__ = ["Phase", "RecordBatch", "RowFormatter"]
@@ -43,7 +43,8 @@ class RowFormatter:
 
     def __init__(
         self,
-        columns: Sequence[Column],
+        columns: Sequence[WireColumn],
+        primary_key: Sequence[str],
         *,
         stream: str,
         namespace: str,
@@ -54,22 +55,33 @@ class RowFormatter:
         """Compiles the encoders.
 
         Args:
-            columns: The columns of the FIELD event, in its order.
+            columns: The columns of the rows, in their order; those without a target are left out.
+            primary_key: The names of the key's columns, in which no value becomes null.
             stream: The name of the stream.
             namespace: Its namespace.
             phase: Which half of the stream the rows come from.
             enum_labels_on_wire: The event's `enum_set_string_values`.
             tinyint1_as_boolean: Whether TINYINT(1) is a boolean.
         """
-        spelling = Wire(phase, enum_labels_on_wire)
-        self._encoders = [
-            encoder_of(column, spelling, tinyint1_as_boolean=tinyint1_as_boolean) for column in columns
-        ]
-        self._names = [orjson.dumps(column.name) for column in columns]
+        spelling = Spelling(phase, enum_labels_on_wire)
+        self._width = len(columns)
+        # The number of each column in a row, its encoder, and the JSON of the name that it has today.
+        self._columns: list[tuple[int, Encoder, bytes]] = []
+        self._key_texts: dict[int, Callable[[bytes], bytes] | None] = {}
+        for index, column in enumerate(columns):
+            if column.target is None:
+                continue
+            name, as_boolean = column.target.name, tinyint1_as_boolean
+            if name in primary_key:
+                # The numbers of a key stay apart, whichever they are.
+                as_boolean = False
+                self._key_texts[index] = key_text_of(column, tinyint1_as_boolean=as_boolean)
+            encoder = encoder_of(column, spelling, tinyint1_as_boolean=as_boolean)
+            self._columns.append((index, encoder, orjson.dumps(name)))
         # What stands before a column's value without and with quotes, so that False and True index it.
         self._openings = [
             (comma + name + b":", comma + name + b':"')
-            for comma, name in zip([b"", *repeat(b",", len(columns))], self._names, strict=False)
+            for comma, (_, _, name) in zip(chain([b""], repeat(b",")), self._columns, strict=False)
         ]
         self._head = b'{"type":"RECORD","record":{"stream":%b,"namespace":%b,"data":{' % (
             orjson.dumps(stream),
@@ -79,8 +91,8 @@ class RowFormatter:
     def text(self, rows: Rows, tails: Iterable[bytes] | None, emitted_at_ms: int) -> bytes:
         r"""Formats rows; one batch of many rows is much cheaper than many of one.
 
-        A value that has no right form in JSON becomes null, with an entry in the record's
-        `meta.changes`.
+        A value that has no right form in JSON becomes null, with an entry in the record's `meta.changes`; in
+        the primary key its text stands in for it, so that rows stay apart.
 
         Args:
             rows: The rows.
@@ -98,24 +110,25 @@ class RowFormatter:
         if not rows.count:
             return b""
         lengths = rows.lengths
-        if rows.width != len(self._encoders) or len(lengths) != rows.width * rows.count:
+        if rows.width != self._width or len(lengths) != rows.width * rows.count:
             raise ValueError("A row and its table have different numbers of columns.")
         columns, changes = self._encode(_cells(lengths, rows.values), lengths)
         parts: list[Iterable[bytes]] = [texts for texts, _ in columns]
         constants = self._constants([quoted for _, quoted in columns], emitted_at_ms, tails, changes)
         if tails is not None:
-            parts.append(tails)
+            # Without a value before it a tail begins without its comma.
+            parts.append(tails if columns else (tail[1:] for tail in tails))
         if changes:
             parts.append(_meta(changes.get(row)) for row in range(rows.count))
         return _interleaved(constants, parts, rows.count)
 
     def _encode(self, cells: list[bytes], lengths: list[int]) -> tuple[list[Encoded], dict[int, list[bytes]]]:
         """Encodes all columns; also gives the JSON names of nulled columns by row number."""
-        width = len(self._encoders)
+        width = self._width
         has_nulls = -1 in lengths
         columns: list[Encoded] = []
         changes: dict[int, list[bytes]] = {}
-        for index, encoder in enumerate(self._encoders):
+        for index, encoder, name in self._columns:
             values = cells[index::width]
             try:
                 if has_nulls and -1 in lengths[index::width]:
@@ -123,10 +136,12 @@ class RowFormatter:
                 else:
                     columns.append(encoder.encode(values))
             except ValueError:
-                texts, bad_rows = _encode_what_can_be(encoder, values, lengths[index::width])
+                texts, bad_rows = _encode_what_can_be(
+                    encoder, values, lengths[index::width], self._key_texts.get(index)
+                )
                 columns.append((texts, False))
                 for row in bad_rows:
-                    changes.setdefault(row, []).append(self._names[index])
+                    changes.setdefault(row, []).append(name)
         return columns, changes
 
     def _constants(
@@ -175,11 +190,18 @@ def _encode_with_nulls(encoder: Encoder, values: list[bytes], lengths: list[int]
 
 
 def _encode_what_can_be(
-    encoder: Encoder, values: list[bytes], lengths: list[int]
+    encoder: Encoder,
+    values: list[bytes],
+    lengths: list[int],
+    key_text: Callable[[bytes], bytes] | None,
 ) -> tuple[list[bytes], list[int]]:
-    """Encodes a column with values that have no right form; also gives the numbers of their rows."""
+    """Encodes a column with values that have no right form; also gives the numbers of the nulled rows."""
     texts = _with_nulls(encode_each(encoder, _present(values, lengths)), lengths)
     bad_rows = [row for row, text in enumerate(texts) if text is None]
+    if key_text is not None:
+        for row in bad_rows:
+            texts[row] = key_text(values[row])
+        bad_rows = []
     return [_NULL if text is None else text for text in texts], bad_rows
 
 

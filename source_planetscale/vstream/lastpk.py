@@ -9,46 +9,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from source_planetscale.columns.families import key_types
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
     from source_planetscale.table import Column, Table
 
-# Copies are ordered by the key, but a resume compares ENUM and SET as text and FLOAT inexactly: rows would
-# be skipped or repeated.
-_UNORDERED_TYPES = frozenset({"enum", "set", "float"})
-
 _INTEGRAL = 256
 _DECIMAL_TEXT = re.compile(rb"-?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
-
-_FIELD_TYPES: dict[str, frozenset[int]] = {
-    "tinyint": frozenset({wire.INT8, wire.UINT8}),
-    "smallint": frozenset({wire.INT16, wire.UINT16}),
-    "mediumint": frozenset({wire.INT24, wire.UINT24}),
-    "int": frozenset({wire.INT32, wire.UINT32}),
-    "bigint": frozenset({wire.INT64, wire.UINT64}),
-    "decimal": frozenset({wire.DECIMAL}),
-    "double": frozenset({wire.FLOAT64}),
-    "year": frozenset({wire.YEAR}),
-    "date": frozenset({wire.DATE}),
-    "datetime": frozenset({wire.DATETIME}),
-    "timestamp": frozenset({wire.TIMESTAMP}),
-    "time": frozenset({wire.TIME}),
-    "bit": frozenset({wire.BIT}),
-    # A _bin collation makes the server announce text as binary.
-    "char": frozenset({wire.CHAR, wire.BINARY}),
-    "varchar": frozenset({wire.VARCHAR, wire.VARBINARY}),
-    "tinytext": frozenset({wire.TEXT, wire.BLOB}),
-    "text": frozenset({wire.TEXT, wire.BLOB}),
-    "mediumtext": frozenset({wire.TEXT, wire.BLOB}),
-    "longtext": frozenset({wire.TEXT, wire.BLOB}),
-    "binary": frozenset({wire.BINARY}),
-    "varbinary": frozenset({wire.VARBINARY}),
-    "tinyblob": frozenset({wire.BLOB}),
-    "blob": frozenset({wire.BLOB}),
-    "mediumblob": frozenset({wire.BLOB}),
-    "longblob": frozenset({wire.BLOB}),
-}
 
 
 def cells(row: wire.Row) -> list[bytes | None]:
@@ -73,9 +41,7 @@ def cells(row: wire.Row) -> list[bytes | None]:
 
 def copy_can_resume(table: Table) -> bool:
     """Tells whether a copy of this table can go on after its last primary key without losing rows."""
-    return bool(table.primary_key) and not any(
-        _base_type(column) in _UNORDERED_TYPES for column in _key_columns(table)
-    )
+    return bool(table.primary_key) and all(key_types(column.column_type) for column in _key_columns(table))
 
 
 def mismatch(lastpk: wire.QueryResult, table: Table) -> str | None:
@@ -100,7 +66,7 @@ def mismatch(lastpk: wire.QueryResult, table: Table) -> str | None:
     if len(values) != len(names):
         return f"it holds {len(values)} values for {len(names)} columns"
     for field, column, value in zip(lastpk.fields, _key_columns(table), values, strict=True):
-        if field.type not in _FIELD_TYPES.get(_base_type(column), ()):
+        if field.type not in map(wire.FieldType.Value, key_types(column.column_type)):
             return f"its column `{field.name}` has another type than {column.column_type}"
         if value is None:
             return f"its column `{field.name}` is NULL"
@@ -116,7 +82,3 @@ def _is_pasted_unquoted(field_type: int) -> bool:
 def _key_columns(table: Table) -> list[Column]:
     by_name = {column.name: column for column in table.columns}
     return [by_name[name] for name in table.primary_key]
-
-
-def _base_type(column: Column) -> str:
-    return re.split(r"[( ]", column.column_type, maxsplit=1)[0].lower()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from source_planetscale.columns import Phase, Wire, encode_each, encoder_of, json_schema, stream_schema
-from source_planetscale.columns.families import FAMILIES, UNKNOWN, Family, family_of
-from source_planetscale.columns.text import parse_labels
-from source_planetscale.table import Column, Table
+from source_planetscale.columns import Phase, Spelling, encode_each, encoder_of, json_schema, stream_schema
+from source_planetscale.columns.families import FAMILIES, UNKNOWN, family_of
+from source_planetscale.table import Column, Table, WireColumn
+
+if TYPE_CHECKING:
+    from source_planetscale.columns.family import Family
 
 NULLED = None
 
@@ -26,7 +28,8 @@ def encode(
     tinyint1_as_boolean: bool = True,
 ) -> str | None:
     column = Column("c", column_type, charset)
-    encoder = encoder_of(column, Wire(phase, labels), tinyint1_as_boolean=tinyint1_as_boolean)
+    wire_column = WireColumn(column, None, column)
+    encoder = encoder_of(wire_column, Spelling(phase, labels), tinyint1_as_boolean=tinyint1_as_boolean)
     (text,) = encode_each(encoder, [value])
     return None if text is None else text.decode()
 
@@ -212,22 +215,6 @@ def test_the_copy_has_labels_even_where_catch_up_has_ordinals() -> None:
     assert encode("enum('2','1')", b"1", Phase.COPY, labels=False) == '"1"'
 
 
-@pytest.mark.parametrize(
-    ("column_type", "labels"),
-    [
-        ("enum('a','b')", ("a", "b")),
-        ("enum('it''s','''','')", ("it's", "'", "")),
-        ("set('x,y','(p)','d\"d')", ("x,y", "(p)", 'd"d')),
-        (r"enum('a\\b','n\nl','r\rl','z\0z')", ("a\\b", "n\nl", "r\rl", "z\0z")),
-        ("enum('tab\there','é')", ("tab\there", "é")),
-    ],
-)
-def test_labels_are_read_as_the_information_schema_writes_them(
-    column_type: str, labels: tuple[str, ...]
-) -> None:
-    assert parse_labels(column_type) == labels
-
-
 def test_tinyint1_is_an_integer_if_the_option_says_so() -> None:
     assert encode("tinyint(1)", b"5", tinyint1_as_boolean=False) == "5"
     assert json_schema(Column("c", "tinyint(1)"), tinyint1_as_boolean=False) == {
@@ -245,16 +232,19 @@ def test_tinyint1_is_an_integer_if_the_option_says_so() -> None:
         ("decimal(10,2)", {"type": ["number"]}),
         ("double", {"type": ["number"]}),
         ("year", {"type": ["number"], "airbyte_type": "integer"}),
-        ("date", {"type": ["string"], "format": "date"}),
+        ("date", {"type": ["null", "string"], "format": "date"}),
         (
             "datetime(3)",
-            {"type": ["string"], "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
+            {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
         ),
         (
             "timestamp",
-            {"type": ["string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"},
+            {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"},
         ),
-        ("time", {"type": ["string"], "format": "time", "airbyte_type": "time_without_timezone"}),
+        (
+            "time",
+            {"type": ["null", "string"], "format": "time", "airbyte_type": "time_without_timezone"},
+        ),
         ("bit(1)", {"type": ["boolean"]}),
         ("bit(2)", {"type": ["string"], "contentEncoding": "base64"}),
         ("varchar(10)", {"type": ["string"]}),
@@ -264,12 +254,46 @@ def test_tinyint1_is_an_integer_if_the_option_says_so() -> None:
         ("blob", {"type": ["string"], "contentEncoding": "base64"}),
         ("geomcollection", {"type": ["string"], "contentEncoding": "base64"}),
         ("vector(3)", {"type": ["array"], "items": {"type": "number"}}),
-        ("something new", {"type": ["string"]}),
+        ("something new", {"type": ["null", "string"]}),
     ],
 )
-def test_the_schema_of_a_type(column_type: str, expected: dict[str, Any]) -> None:
+def test_the_schema_of_a_column_without_null_has_null_if_a_value_can_lack_a_form(
+    column_type: str, expected: dict[str, Any]
+) -> None:
     column = Column("c", column_type, nullable=False)
     assert json_schema(column, tinyint1_as_boolean=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("charset", "types"), [("utf8mb4", ["string"]), ("ascii", ["string"]), ("gbk", ["null", "string"])]
+)
+def test_text_can_lack_a_form_in_a_character_set_with_gaps(charset: str, types: list[str]) -> None:
+    column = Column("c", "varchar(9)", charset, nullable=False)
+    assert json_schema(column, tinyint1_as_boolean=True) == {"type": types}
+
+
+def test_a_tinyint1_is_an_integer_in_the_key() -> None:
+    table = Table("ks", "t", (Column("k", "tinyint(1)", nullable=False), Column("b", "tinyint(1)")), ("k",))
+    assert stream_schema(table, tinyint1_as_boolean=True)["properties"] == {
+        "k": {"type": ["number"], "airbyte_type": "integer"},
+        "b": {"type": ["null", "boolean"]},
+    }
+
+
+def test_no_column_of_the_key_is_nullable_and_a_time_in_it_is_a_string() -> None:
+    columns = tuple(
+        Column(name, name, nullable=False) for name in ("date", "datetime", "timestamp", "time", "text")
+    )
+    schema = stream_schema(
+        Table("ks", "t", columns, tuple(column.name for column in columns)), tinyint1_as_boolean=True
+    )
+    assert {name: (each["type"], each.get("format")) for name, each in schema["properties"].items()} == {
+        "date": (["string"], "date"),
+        "datetime": (["string"], "date-time"),
+        "timestamp": (["string"], "date-time"),
+        "time": (["string"], None),
+        "text": (["string"], None),
+    }
 
 
 def test_a_nullable_column_takes_null_first() -> None:
@@ -281,4 +305,4 @@ def test_a_stream_lists_all_columns_in_table_order() -> None:
     schema = stream_schema(table, tinyint1_as_boolean=True)
     assert schema["type"] == "object"
     assert list(schema["properties"]) == ["b", "a b.c"]
-    assert schema["properties"]["a b.c"]["type"] == ["string"]
+    assert schema["properties"]["a b.c"]["type"] == ["null", "string"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from source_planetscale.columns.families import FAMILIES, UNKNOWN
 from source_planetscale.records.lines import Phase, RecordBatch, RowFormatter
-from source_planetscale.table import Column
+from source_planetscale.table import Column, WireColumn, unchanged
 from source_planetscale.vstream.rows import Rows
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
@@ -45,9 +45,11 @@ def formatter(
     stream: str = "t",
     namespace: str = "ks",
     enum_labels_on_wire: bool = True,
+    primary_key: Sequence[str] = (),
 ) -> RowFormatter:
     return RowFormatter(
-        columns,
+        unchanged(columns),
+        primary_key,
         stream=stream,
         namespace=namespace,
         phase=phase,
@@ -141,6 +143,105 @@ def test_a_bad_value_leaves_the_other_values_of_its_column_alone() -> None:
     emitted = [record["data"]["d"] for record in records([Column("d", "date")], [row(v) for v in values])]
     assert [day for day in emitted if day] == [day.decode() for day in days]
     assert emitted.count(None) == 3
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize(
+    ("column", "values", "texts"),
+    [
+        (
+            Column("k", "time"),
+            [b"-01:00:00", b"25:00:00", b"12:34:56"],
+            ["-01:00:00", "25:00:00", "12:34:56"],
+        ),
+        (Column("k", "date"), [b"0000-00-00", b"2024-00-00"], ["0000-00-00", "2024-00-00"]),
+        (Column("k", "datetime(3)"), [b"0000-00-00 00:00:00.000"], ["0000-00-00 00:00:00.000"]),
+        (Column("k", "timestamp"), [b"0000-00-00 00:00:00"], ["0000-00-00 00:00:00"]),
+        (Column("k", "varchar(9)", "gbk"), [b"a\x80", b"\xd6\xd0"], ["_gbk 0x6180", "中"]),
+        (Column("k", "newtype"), [b"\xff"], ["_binary 0xFF"]),
+    ],
+)
+def test_a_value_without_form_in_the_key_is_its_text(
+    column: Column, values: list[bytes], texts: list[str], phase: Phase
+) -> None:
+    compiled = formatter([column, Column("d", "date")], phase, primary_key=["k"])
+    emitted = [json.loads(line)["record"] for line in lines(compiled, [row(value, None) for value in values])]
+    assert [record["data"]["k"] for record in emitted] == texts
+    assert not any("meta" in record for record in emitted)
+
+
+def test_a_value_without_form_beside_the_key_is_null_all_the_same() -> None:
+    compiled = formatter([Column("k", "time"), Column("t", "time")], primary_key=["k"])
+    (line,) = lines(compiled, [row(b"-01:00:00", b"-02:00:00")])
+    record = json.loads(line)["record"]
+    assert record["data"] == {"k": "-01:00:00", "t": None}
+    assert [change["field"] for change in record["meta"]["changes"]] == ["t"]
+
+
+def test_the_numbers_of_a_tinyint1_in_the_key_stay_apart() -> None:
+    compiled = formatter([Column("k", "tinyint(1)"), Column("b", "tinyint(1)")], primary_key=["k"])
+    emitted = lines(compiled, [row(b"1", b"1"), row(b"2", b"2"), row(b"0", b"0")])
+    assert [json.loads(line)["record"]["data"] for line in emitted] == [
+        {"k": 1, "b": True},
+        {"k": 2, "b": True},
+        {"k": 0, "b": False},
+    ]
+
+
+def test_no_text_stands_in_for_a_number_of_the_key() -> None:
+    column = WireColumn(Column("k", "time"), Column("@1", ""), Column("k", "int"))
+    compiled = RowFormatter(
+        [column],
+        ["k"],
+        stream="t",
+        namespace="ks",
+        phase=Phase.CATCH_UP,
+        enum_labels_on_wire=True,
+        tinyint1_as_boolean=True,
+    )
+    (line,) = lines(compiled, [row(b"-01:00:00")])
+    assert json.loads(line)["record"]["data"] == {"k": None}
+
+
+def changed(columns: Sequence[WireColumn], rows: Sequence[wire.Row]) -> list[dict[str, Any]]:
+    compiled = RowFormatter(
+        columns,
+        (),
+        stream="t",
+        namespace="ks",
+        phase=Phase.CATCH_UP,
+        enum_labels_on_wire=True,
+        tinyint1_as_boolean=True,
+    )
+    tails = [b',"_ab_cdc_cursor":1'] * len(rows)
+    return [json.loads(line)["record"] for line in lines(compiled, rows, tails)]
+
+
+GONE = WireColumn(Column("gone", "date"), Column("@2", ""), None)
+
+
+def test_values_of_a_column_that_is_gone_are_dropped_and_need_no_form() -> None:
+    columns = [*unchanged([ID]), GONE, WireColumn(TEXT, Column("@3", ""), Column("today", "text", "utf8mb4"))]
+    rows = [row(b"1", b"2024-01-02", b"x"), row(b"2", b"0000-00-00", None), row(b"3", None, b"z")]
+    emitted = changed(columns, rows)
+    assert [record["data"] for record in emitted] == [
+        {"id": 1, "today": "x", "_ab_cdc_cursor": 1},
+        {"id": 2, "today": None, "_ab_cdc_cursor": 1},
+        {"id": 3, "today": "z", "_ab_cdc_cursor": 1},
+    ]
+    assert not any("meta" in record for record in emitted)
+
+
+def test_a_row_of_which_no_column_is_left_is_a_record_all_the_same() -> None:
+    assert [record["data"] for record in changed([GONE], [row(b"1")])] == [{"_ab_cdc_cursor": 1}]
+
+
+def test_a_value_that_the_type_of_today_cannot_take_is_nulled_with_a_change_entry() -> None:
+    column = WireColumn(Column("n", "varchar(9)", "utf8mb4"), Column("@1", ""), Column("m", "int"))
+    emitted = changed([column], [row(b"5"), row(None)])
+    assert [record["data"]["m"] for record in emitted] == [None, None]
+    assert emitted[0]["meta"]["changes"][0]["field"] == "m"
+    assert "meta" not in emitted[1]
 
 
 def test_tails_stand_at_the_end_of_the_data() -> None:
