@@ -45,9 +45,7 @@ TABLES: Final[dict[str, Table]] = {name: replace(TABLE, name=name) for name in (
 
 def logs_of(*tables: str) -> st.SearchStrategy[Log]:
     """Logs in which these tables are changed."""
-    change_of_row = st.tuples(
-        st.sampled_from(tables), st.integers(1, 6), st.none() | st.sampled_from("abc")
-    )
+    change_of_row = st.tuples(st.sampled_from(tables), st.integers(1, 6), st.none() | st.sampled_from("abc"))
     return st.lists(st.lists(change_of_row, max_size=4), min_size=1, max_size=8)
 
 

@@ -56,9 +56,7 @@ def reader(
     renames: dict[str, str] | None = None,
 ) -> Shard:
     """A reader of one table."""
-    only = TableReader(
-        table, cursor, renames or {}, track_changes=track_changes, full_images=full_images
-    )
+    only = TableReader(table, cursor, renames or {}, track_changes=track_changes, full_images=full_images)
     return Shard([only], position(stop))
 
 

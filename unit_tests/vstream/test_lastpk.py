@@ -166,7 +166,9 @@ def test_a_row_whose_lengths_do_not_fit_its_bytes_is_refused(lengths: list[int])
 
 
 def collated(**collations: int) -> wire.QueryResult:
-    return wire.QueryResult(fields=[wire.Field(name=name, charset=number) for name, number in collations.items()])
+    return wire.QueryResult(
+        fields=[wire.Field(name=name, charset=number) for name, number in collations.items()]
+    )
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,9 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         shard.feed_raw(raw)
 
 
-@given(image=st.builds(wire.Row, lengths=st.lists(st.integers(-1, 9), max_size=5), values=st.binary(max_size=9)))
+@given(
+    image=st.builds(wire.Row, lengths=st.lists(st.integers(-1, 9), max_size=5), values=st.binary(max_size=9))
+)
 def test_a_row_of_any_lengths_is_read_or_refused(image: wire.Row) -> None:
     shard = reader(after(5), track_changes=True)
     with suppress(ProtocolError):

@@ -184,7 +184,9 @@ def test_values_under_the_names_of_today_are_put_under_those_they_were_written_w
 
 
 def test_a_column_that_was_renamed_since_goes_to_its_new_name() -> None:
-    before = replace(TABLE, columns=(TABLE.columns[0], Column("title", "varchar(20)", "utf8mb4"), TABLE.columns[2]))
+    before = replace(
+        TABLE, columns=(TABLE.columns[0], Column("title", "varchar(20)", "utf8mb4"), TABLE.columns[2])
+    )
     shard = reader(after(5, table=before), renames={"title": "label"})
     runs = shard.feed(transaction(6, fields(), inserted(ONE)))
     assert names(runs) == [("id", "id"), ("title", "label"), ("note", "note")]
@@ -248,7 +250,9 @@ def test_changes_behind_a_finished_copy_are_no_second_copy(table: Table) -> None
     assert (shard.finding, shard.done) == (None, True)
 
 
-BY_NAME = Table(TABLE.keyspace, "orders", (Column("id", "varchar(9)", "utf8mb4"), *TABLE.columns[1:]), ("id",))
+BY_NAME = Table(
+    TABLE.keyspace, "orders", (Column("id", "varchar(9)", "utf8mb4"), *TABLE.columns[1:]), ("id",)
+)
 MIDDLE = after(10, row("b", None, None), table=BY_NAME)
 
 

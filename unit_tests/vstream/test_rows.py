@@ -126,7 +126,10 @@ def test_a_block_of_one_table_of_several_gives_what_its_rows_give(
         runs = take(shard, part)
         found.append(
             (
-                [seen([run for run in runs if run.table == name], track_changes=track_changes) for name in shard.tables],
+                [
+                    seen([run for run in runs if run.table == name], track_changes=track_changes)
+                    for name in shard.tables
+                ],
                 [table.cursor for table in shard.tables.values()],
                 shard.progress,
             )
