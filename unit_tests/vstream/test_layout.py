@@ -232,7 +232,7 @@ COLUMNS = st.lists(
 
 @given(COLUMNS, COLUMNS)
 def test_old_rows_always_go_to_the_columns_of_their_own_names(then: list[Column], now: list[Column]) -> None:
-    """A server that cannot match the columns of then and now numbers them; if it can, it names those of now."""
+    """A server that cannot match the columns of then with those of now gives them numbers."""
     today = table(*now)
     found = laid_out(nameless(*then), then, today)
     assert [column.written for column in found] == [

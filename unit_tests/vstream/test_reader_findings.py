@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,7 +38,7 @@ from unit_tests.support.events import (
     transaction,
     vgtid,
 )
-from unit_tests.support.readers import feed, keys, kinds, reader, Shard
+from unit_tests.support.readers import Shard, feed, keys, kinds, reader
 from unit_tests.support.reading import ONE, START, THREE, TWO, after
 
 if TYPE_CHECKING:
