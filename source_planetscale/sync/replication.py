@@ -107,6 +107,21 @@ class UnreadableStream(Stream):
         raise self.error
 
 
+def connection(config: Config, logger: logging.Logger, interrupted: threading.Event) -> Core:
+    """Gives what a sync reads shards with; nothing is connected yet."""
+    database = Database(config.mysql, config.keyspace)
+    client = VStreamClient(config.grpc, config.keyspace)
+    return Core(
+        client,
+        database,
+        ShardPositions(config.patience, client, database, interrupted),
+        config.patience,
+        logger,
+        track_changes=config.include_cdc_columns or config.include_metadata,
+        turn=threading.Lock(),
+    )
+
+
 class Replication:
     """The connections of one sync and the streams that use them.
 
@@ -116,22 +131,12 @@ class Replication:
     """
 
     def __init__(
-        self, config: Config, logger: logging.Logger, interrupted: threading.Event, *, batched: bool
+        self, config: Config, core: Core, interrupted: threading.Event, *, batched: bool = False
     ) -> None:
-        """Connects nothing yet. The arguments are those of `Sync`."""
+        """Asks nothing yet. The arguments are those of `Sync`."""
         self._config = config
-        self._database = Database(config.mysql, config.keyspace)
-        self._client = VStreamClient(config.grpc, config.keyspace)
-        core = Core(
-            self._client,
-            self._database,
-            ShardPositions(config.patience, self._client, self._database, interrupted),
-            config.patience,
-            logger,
-            track_changes=config.include_cdc_columns or config.include_metadata,
-            turn=threading.Lock(),
-        )
-        self.sync = Sync(config, core, ChangeSequence(0, 0), logger, interrupted, batched)
+        self._core = core
+        self.sync = Sync(config, core, ChangeSequence(0, 0), core.logger, interrupted, batched)
         self.readings: dict[str, Reading] = {}
         self._streams: list[TableStream | UnreadableStream] = []
 
@@ -146,8 +151,8 @@ class Replication:
         """
         names = {configured.stream.name for configured in catalog.streams}
         try:
-            shards = selected_shards(self._config.keyspace, self._database.shards())
-            tables = {table.name: table for table in self._database.tables(names)}
+            shards = selected_shards(self._config.keyspace, self._core.database.shards())
+            tables = {table.name: table for table in self._core.database.tables(names)}
         except SourceError as error:
             self._streams = [_unreadable(configured, error) for configured in catalog.streams]
             return list(self._streams)
@@ -166,8 +171,8 @@ class Replication:
     def close(self) -> None:
         """Ends all threads and closes all connections."""
         self.sync.tasks.close()
-        self._client.close()
-        opened = self.sync.core.opened.value
+        self._core.client.close()
+        opened = self._core.opened.value
         self.sync.logger.info(f"The sync is over; {opened} VStream{'' if opened == 1 else 's'} were opened.")
 
     def _stream(
