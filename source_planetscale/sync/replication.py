@@ -151,7 +151,8 @@ class Replication:
         """
         names = {configured.stream.name for configured in catalog.streams}
         try:
-            shards = selected_shards(self._config.keyspace, self._core.database.shards())
+            known = self._core.database.shards()
+            shards = selected_shards(self._config.keyspace, known)
             tables = {table.name: table for table in self._core.database.tables(names)}
         except SourceError as error:
             self._streams = [_unreadable(configured, error) for configured in catalog.streams]
@@ -159,7 +160,7 @@ class Replication:
         saved = _states_by_stream(states)
         twice = {name for name, count in Counter(c.stream.name for c in catalog.streams).items() if count > 1}
         self._streams = [
-            self._stream(configured, tables.get(configured.stream.name), shards, saved, twice)
+            self._stream(configured, tables.get(configured.stream.name), known, shards, saved, twice)
             for configured in catalog.streams
         ]
         return list(self._streams)
@@ -179,6 +180,7 @@ class Replication:
         self,
         configured: ConfiguredAirbyteStream,
         table: Table | None,
+        known: Sequence[str],
         shards: Sequence[str],
         saved: Mapping[tuple[str, str], Mapping[str, Any]],
         twice: set[str],
@@ -198,19 +200,26 @@ class Replication:
         except SourceError as error:
             return _unreadable(configured, error)
         self._tell_differences(configured, table)
-        state = self._first_state(state, configured.sync_mode, shards)
-        self.readings[name] = Reading(table, state, shards, self.sync)
+        state, idle = self._first_state(state, configured.sync_mode, known, shards)
+        self.readings[name] = Reading(table, state, shards, self.sync, idle=idle)
         return TableStream(table, self._config, self.readings[name])
 
-    def _first_state(self, saved: StreamState, mode: SyncMode, shards: Sequence[str]) -> StreamState:
+    def _first_state(
+        self, saved: StreamState, mode: SyncMode, known: Sequence[str], shards: Sequence[str]
+    ) -> tuple[StreamState, set[str]]:
+        """Gives the state to begin with, and which shards in it serve but are not to be read."""
         incremental = mode is SyncMode.incremental
         if not incremental and not saved.full_refresh:
             # Only the state of the same, unfinished full refresh saves copying again.
             saved = StreamState(cdc_cursor=saved.cdc_cursor)
         saved.full_refresh = not incremental
         starting = self._config.starting_gtids.get(self._config.database, {}) if incremental else {}
+        idle = {
+            name: saved.cursors.pop(name) for name in known if name not in shards and name in saved.cursors
+        }
         reshards.settle(saved, shards, self._config.database, starting)
-        return saved
+        saved.cursors.update(idle)
+        return saved, set(idle)
 
     def _tell_differences(self, configured: ConfiguredAirbyteStream, table: Table) -> None:
         """Says where the catalog is not the table's any more, and what comes of it."""
