@@ -17,7 +17,7 @@ from source_planetscale.sync.checkpoint import CheckpointPolicy
 from source_planetscale.sync.progress import ProgressLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from source_planetscale.records.lines import RecordBatch
     from source_planetscale.state import StreamState
@@ -55,21 +55,30 @@ class Reading:
         stream_error: What ended the stream, or None: for the summary of the sync.
     """
 
-    def __init__(self, table: Table, state: StreamState, serving: Sequence[str], sync: Sync) -> None:
+    def __init__(
+        self,
+        table: Table,
+        state: StreamState,
+        serving: Sequence[str],
+        sync: Sync,
+        *,
+        idle: Collection[str] = (),
+    ) -> None:
         """Prepares the reading.
 
         Args:
             table: The table.
-            state: Where to start; its cursors are those of the shards to be read.
+            state: Where to start.
             serving: The shards that serve the keyspace and are to be read.
             sync: What the reads of this sync share.
+            idle: The shards that are not to be read, whose cursors are kept.
         """
         now = time.monotonic()
         self.stream = table.name
         self.table = table
         self.state = state
         self.errors: dict[str, Exception] = {}
-        self.shards = list(state.cursors)
+        self.shards = [shard for shard in state.cursors if shard not in idle]
         self.uncovered = 0
         self.covered_at = now
         self._serving = serving
