@@ -169,13 +169,19 @@ class SourcePlanetscale(AbstractSource):
         Raises:
             AirbyteTracedException: At least one stream failed; each has told its own error before.
         """
-        from source_planetscale.sync.replication import Replication, states_with_namespaces, with_namespaces
+        from source_planetscale.sync.replication import (
+            Replication,
+            connection,
+            states_with_namespaces,
+            with_namespaces,
+        )
 
         with traced_errors():
             parsed = Config.parse(normalise(config))
         catalog = with_namespaces(catalog, parsed)
         states = states_with_namespaces(state or [], parsed)
-        replication = Replication(parsed, logger, self._interrupted, batched=self._batched)
+        core = connection(parsed, logger, self._interrupted)
+        replication = Replication(parsed, core, self._interrupted, batched=self._batched)
         try:
             self._streams = replication.streams(catalog, states)
             with _without_row_data(logger):

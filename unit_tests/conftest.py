@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 @pytest.fixture
 def _in_no_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Reads that wait for nothing and leave no thread behind."""
-    monkeypatch.setattr("source_planetscale.sync.shard_read.backoff_seconds", lambda _attempt: 0.0)
-    monkeypatch.setattr("source_planetscale.follow.positions.backoff_seconds", lambda _attempt: 0.0)
-    monkeypatch.setattr("source_planetscale.sync.table_read._POLL_SECONDS", 0.01)
+    for room in ("shard", "positions", "shapes"):
+        monkeypatch.setattr(f"source_planetscale.follow.{room}.backoff_seconds", lambda _attempt: 0.0)
+    monkeypatch.setattr("source_planetscale.sync.turns._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("source_planetscale.sync.tasks._SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr("source_planetscale.sync.tasks._SECONDS_TO_GATHER", 0.0)
     yield
     assert reader_threads() == []

@@ -54,12 +54,20 @@ class VtgateStreams(Protocol):
         """Gives up a connection."""
         ...
 
+    def close(self) -> None:
+        """Closes all connections for good."""
+        ...
+
 
 class Schema(Protocol):
     """What is asked of a database over MySQL; `Database` asks a real one."""
 
     def tables(self, names: Collection[str] | None = None, shard: str | None = None) -> list[Table]:
         """Describes tables; see `Database.tables`."""
+        ...
+
+    def shards(self) -> list[str]:
+        """Names the shards that serve the keyspace; see `Database.shards`."""
         ...
 
     def binlog_status(self, shard: str, tablet_type: TabletType) -> BinlogStatus | None:

@@ -123,13 +123,15 @@ class ShardFollower:
             members = [
                 member for member in self._members.still(members) if copying or not member.cursor.copying
             ]
-            if reader.done or self._closing.is_set() or not members:
+            if self._closing.is_set() or not members:
+                return
+            if reader.reshaped:
+                self._shapes.settle([reader.tables[member.name] for member in members], members)
+            if reader.done:
                 return
             if self._place(members) != place:
                 failures, since = 0, time.monotonic()
-            if reader.reshaped:
-                self._shapes.settle([reader.tables[member.name] for member in members], members)
-            elif reader.at_next_file and [member.cursor for member in members] == cursors:
+            if reader.at_next_file and [member.cursor for member in members] == cursors:
                 failure = failure or Failure("the stream ended early")
             if failure is not None:
                 failures += 1

@@ -17,7 +17,7 @@ from source_planetscale.sync.checkpoint import CheckpointPolicy
 from source_planetscale.sync.progress import ProgressLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from source_planetscale.records.lines import RecordBatch
     from source_planetscale.state import StreamState
@@ -55,21 +55,31 @@ class Reading:
         stream_error: What ended the stream, or None: for the summary of the sync.
     """
 
-    def __init__(self, table: Table, state: StreamState, serving: Sequence[str], sync: Sync) -> None:
+    def __init__(
+        self,
+        table: Table,
+        state: StreamState,
+        serving: Sequence[str],
+        sync: Sync,
+        *,
+        idle: Collection[str] = (),
+    ) -> None:
         """Prepares the reading.
 
         Args:
             table: The table.
-            state: Where to start; its cursors are those of the shards to be read.
+            state: Where to start.
             serving: The shards that serve the keyspace and are to be read.
             sync: What the reads of this sync share.
+            idle: The shards that are not to be read, whose cursors are kept.
         """
         now = time.monotonic()
         self.stream = table.name
         self.table = table
         self.state = state
         self.errors: dict[str, Exception] = {}
-        self.shards = list(state.cursors)
+        # A shard whose end is known has nothing more to tell.
+        self.shards = [shard for shard in state.cursors if shard not in idle and shard not in state.reshards]
         self.uncovered = 0
         self.covered_at = now
         self._serving = serving
@@ -149,6 +159,10 @@ class Reading:
 
     def _emit(self, delivery: Delivery) -> Iterator[AirbyteMessage]:
         shard, now = delivery.shard, time.monotonic()
+        if shard not in self.state.cursors:
+            # It was given up together with a lost one; its rows come with the copy in its place.
+            self._open.difference_update({shard} if delivery.ended else ())
+            return
         moved = delivery.cursor != self.state.cursors[shard]
         self._moved = self._moved or moved
         self.state.cursors[shard] = delivery.cursor
@@ -198,8 +212,11 @@ class Reading:
                 "position behavior' to 'Re-sync data', which does so by itself.",
                 error,
             )
+        started = reshards.copy_instead(self.state, shard, self._serving)
+        if not started:
+            return TransientError(f"{problem} Sync again to copy the shards in its place.", error)
         self._sync.logger.warning(f"{problem} As configured, the new shards are copied.")
-        self._read_on(reshards.copy_instead(self.state, shard, self._serving), "")
+        self._read_on(started, "")
         return None
 
     def _read_on(self, cursors: Sequence[Cursor], why: str) -> None:

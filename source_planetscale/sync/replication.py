@@ -107,6 +107,21 @@ class UnreadableStream(Stream):
         raise self.error
 
 
+def connection(config: Config, logger: logging.Logger, interrupted: threading.Event) -> Core:
+    """Gives what a sync reads shards with; nothing is connected yet."""
+    database = Database(config.mysql, config.keyspace)
+    client = VStreamClient(config.grpc, config.keyspace)
+    return Core(
+        client,
+        database,
+        ShardPositions(config.patience, client, database, interrupted),
+        config.patience,
+        logger,
+        track_changes=config.include_cdc_columns or config.include_metadata,
+        turn=threading.Lock(),
+    )
+
+
 class Replication:
     """The connections of one sync and the streams that use them.
 
@@ -116,22 +131,12 @@ class Replication:
     """
 
     def __init__(
-        self, config: Config, logger: logging.Logger, interrupted: threading.Event, *, batched: bool
+        self, config: Config, core: Core, interrupted: threading.Event, *, batched: bool = False
     ) -> None:
-        """Connects nothing yet. The arguments are those of `Sync`."""
+        """Asks nothing yet. The arguments are those of `Sync`."""
         self._config = config
-        self._database = Database(config.mysql, config.keyspace)
-        self._client = VStreamClient(config.grpc, config.keyspace)
-        core = Core(
-            self._client,
-            self._database,
-            ShardPositions(config.patience, self._client, self._database, interrupted),
-            config.patience,
-            logger,
-            track_changes=config.include_cdc_columns or config.include_metadata,
-            turn=threading.Lock(),
-        )
-        self.sync = Sync(config, core, ChangeSequence(0, 0), logger, interrupted, batched)
+        self._core = core
+        self.sync = Sync(config, core, ChangeSequence(0, 0), core.logger, interrupted, batched)
         self.readings: dict[str, Reading] = {}
         self._streams: list[TableStream | UnreadableStream] = []
 
@@ -146,15 +151,16 @@ class Replication:
         """
         names = {configured.stream.name for configured in catalog.streams}
         try:
-            shards = selected_shards(self._config.keyspace, self._database.shards())
-            tables = {table.name: table for table in self._database.tables(names)}
+            known = self._core.database.shards()
+            shards = selected_shards(self._config.keyspace, known)
+            tables = {table.name: table for table in self._core.database.tables(names)}
         except SourceError as error:
             self._streams = [_unreadable(configured, error) for configured in catalog.streams]
             return list(self._streams)
         saved = _states_by_stream(states)
         twice = {name for name, count in Counter(c.stream.name for c in catalog.streams).items() if count > 1}
         self._streams = [
-            self._stream(configured, tables.get(configured.stream.name), shards, saved, twice)
+            self._stream(configured, tables.get(configured.stream.name), known, shards, saved, twice)
             for configured in catalog.streams
         ]
         return list(self._streams)
@@ -166,14 +172,15 @@ class Replication:
     def close(self) -> None:
         """Ends all threads and closes all connections."""
         self.sync.tasks.close()
-        self._client.close()
-        opened = self.sync.core.opened.value
+        self._core.client.close()
+        opened = self._core.opened.value
         self.sync.logger.info(f"The sync is over; {opened} VStream{'' if opened == 1 else 's'} were opened.")
 
     def _stream(
         self,
         configured: ConfiguredAirbyteStream,
         table: Table | None,
+        known: Sequence[str],
         shards: Sequence[str],
         saved: Mapping[tuple[str, str], Mapping[str, Any]],
         twice: set[str],
@@ -193,19 +200,26 @@ class Replication:
         except SourceError as error:
             return _unreadable(configured, error)
         self._tell_differences(configured, table)
-        state = self._first_state(state, configured.sync_mode, shards)
-        self.readings[name] = Reading(table, state, shards, self.sync)
+        state, idle = self._first_state(state, configured.sync_mode, known, shards)
+        self.readings[name] = Reading(table, state, shards, self.sync, idle=idle)
         return TableStream(table, self._config, self.readings[name])
 
-    def _first_state(self, saved: StreamState, mode: SyncMode, shards: Sequence[str]) -> StreamState:
+    def _first_state(
+        self, saved: StreamState, mode: SyncMode, known: Sequence[str], shards: Sequence[str]
+    ) -> tuple[StreamState, set[str]]:
+        """Gives the state to begin with, and which shards in it serve but are not to be read."""
         incremental = mode is SyncMode.incremental
         if not incremental and not saved.full_refresh:
             # Only the state of the same, unfinished full refresh saves copying again.
             saved = StreamState(cdc_cursor=saved.cdc_cursor)
         saved.full_refresh = not incremental
         starting = self._config.starting_gtids.get(self._config.database, {}) if incremental else {}
+        idle = {
+            name: saved.cursors.pop(name) for name in known if name not in shards and name in saved.cursors
+        }
         reshards.settle(saved, shards, self._config.database, starting)
-        return saved
+        saved.cursors.update(idle)
+        return saved, set(idle)
 
     def _tell_differences(self, configured: ConfiguredAirbyteStream, table: Table) -> None:
         """Says where the catalog is not the table's any more, and what comes of it."""

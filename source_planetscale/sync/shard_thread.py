@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from source_planetscale.follow.core import Core
     from source_planetscale.follow.member import Member, Step
+    from source_planetscale.follow.stall import StallClock
     from source_planetscale.records.batches import BatchMaker
     from source_planetscale.sync.delivery import Deliveries
 
@@ -30,6 +31,7 @@ class ShardThread:
         batches: Mapping[str, BatchMaker],
         deliveries: Deliveries,
         lane: str,
+        stall: StallClock | None = None,
     ) -> None:
         """Prepares the thread; `start` begins it.
 
@@ -39,13 +41,14 @@ class ShardThread:
             batches: Makes the records, by table.
             deliveries: Where they go; the last delivery of a table has `ended` set.
             lane: The connection to use.
+            stall: Measures how long the server is silent; a new clock if None.
         """
         self.lane = lane
         self._members = members
         self._batches = batches
         self._deliveries = deliveries
         self._closing = threading.Event()
-        self._follower = ShardFollower(core, members, self._closing, lane=lane)
+        self._follower = ShardFollower(core, members, self._closing, lane=lane, stall=stall)
         shard = members[0].cursor.shard
         name = members[0].name if len(members) == 1 else f"{len(members)} tables"
         self._thread = threading.Thread(target=self._run, name=f"{name}/{shard}", daemon=True)

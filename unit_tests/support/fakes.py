@@ -1,17 +1,21 @@
-"""A vtgate that plays scripts, and a way to read a table from it as a sync does."""
+"""A vtgate that plays scripts, and a way to read tables from it as a sync does."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 from airbyte_cdk.models import (
     AirbyteMessage,
+    AirbyteStateMessage,
+    AirbyteStateMessageSerializer,
     AirbyteStream,
+    ConfiguredAirbyteCatalog,
     ConfiguredAirbyteStream,
     DestinationSyncMode,
     SyncMode,
@@ -23,11 +27,11 @@ from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_planetscale.config import Config
+from source_planetscale.follow.core import Core
 from source_planetscale.follow.positions import ShardPositions
 from source_planetscale.mysql.database import BinlogStatus
-from source_planetscale.records.sequence import ChangeSequence
-from source_planetscale.sync.context import Sync
-from source_planetscale.sync.stream import TableStream
+from source_planetscale.sync.replication import Replication
+from source_planetscale.sync.turns import Turns
 from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.wire import vstream_pb2 as wire
@@ -35,10 +39,10 @@ from unit_tests.support.events import KEYSPACE, SHARD, TABLE, UUID, gtid, heartb
 from unit_tests.support.reading import after, saved
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from source_planetscale.endpoint import Endpoint, Keyspace, TabletType
-    from source_planetscale.mysql.database import Database
     from source_planetscale.table import Table
-    from source_planetscale.vstream.client import VStreamClient
 
 PASSWORD = "pscale_pw_secret"
 CONFIG = Config("db.example.com", KEYSPACE, "user", PASSWORD, max_retries=2, timeout_seconds=60)
@@ -47,6 +51,7 @@ DEADLINE = 10.0
 Item = wire.VStreamResponse | VStreamError | Callable[[], None]
 Script = Iterable[Item]
 Scripts = dict[str, list[Script] | Callable[[Cursor], Script]]
+"""By shard; or by shard and the tables that share a stream, in order and with blanks between."""
 
 
 UNAVAILABLE, CANCELLED = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED
@@ -95,41 +100,58 @@ def HUSH() -> None:  # noqa: N802 - a mark in scripts, never called
 
 @dataclass
 class FakeVtgate:
-    """Plays one script per opened stream, shard by shard.
+    """Plays one script per opened stream, shard by shard; `VtgateStreams`.
 
     Attributes:
-        scripts: The scripts of a shard in the order of its streams, or what makes one from a cursor.
-        current: The position at which each shard is when the sync begins.
+        scripts: The scripts of a place in the order of its streams, or what makes one from a cursor.
+        serve: Makes a script from a cursor and the tables that share the stream, wherever there is no other.
+        current: The position at which each shard is when it is asked for, or at which all are.
         failures: Errors that the questions for that position get first.
         opened: The cursors of the opened streams.
+        tables: The tables of each of them.
     """
 
-    scripts: Scripts
-    current: str = gtid(10)
+    scripts: Scripts = field(default_factory=dict)
+    serve: Callable[[Cursor, Sequence[str]], Script] | None = None
+    current: str | Mapping[str, str] = gtid(10)
     failures: list[VStreamError] = field(default_factory=list)
     opened: list[Cursor] = field(default_factory=list)
+    tables: list[tuple[str, ...]] = field(default_factory=list)
     calls: list[FakeCall] = field(default_factory=list)
     closed: bool = False
     endpoint: Endpoint = CONFIG.grpc
     keyspace: Keyspace = CONFIG.keyspace
+    _played: dict[str, int] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def open(self, _table: str, cursor: Cursor) -> FakeCall:
-        scripts = self.scripts[cursor.shard]
-        earlier = sum(1 for opened in self.opened if opened.shard == cursor.shard)
-        self.opened.append(cursor)
-        call = FakeCall(scripts(cursor) if callable(scripts) else scripts[earlier])
-        self.calls.append(call)
+    def open(self, cursor: Cursor, tables: Sequence[str], lane: str) -> FakeCall:  # noqa: ARG002 - of VtgateStreams
+        with self._lock:
+            self.opened.append(cursor)
+            self.tables.append(tuple(tables))
+            make = self._next_script(cursor, tables)
+        call = FakeCall(make())
+        with self._lock:
+            self.calls.append(call)
         return call
 
-    def current_position(self, _table: str, _shard: str, _timeout: float) -> str:
+    def _next_script(self, cursor: Cursor, tables: Sequence[str]) -> Callable[[], Script]:
+        serve, shared = self.serve, " ".join([cursor.shard, *sorted(tables)])
+        place = shared if shared in self.scripts else cursor.shard
+        if place not in self.scripts and serve is not None:
+            return lambda: serve(cursor, tables)
+        found, number = self.scripts[place], self._played.get(place, 0)
+        self._played[place] = number + 1
+        return (lambda: found(cursor)) if callable(found) else (lambda: found[number])
+
+    def current_position(self, table: str, shard: str, timeout: float) -> str:  # noqa: ARG002 - of VtgateStreams
         if self.failures:
             raise self.failures.pop(0)
-        return self.current
+        return self.current if isinstance(self.current, str) else self.current[shard]
 
-    def share(self, shards: int) -> None:
+    def share(self, streams: int) -> None:
         """Nothing to divide."""
 
-    def reconnect(self, _shard: str) -> None:
+    def reconnect(self, lane: str) -> None:
         """Nothing to do."""
 
     def close(self) -> None:
@@ -140,7 +162,7 @@ class FakeVtgate:
 
 @dataclass
 class FakeDatabase:
-    """Answers what is asked over MySQL.
+    """Answers what is asked over MySQL; `Schema`.
 
     Attributes:
         status: What every shard says of its binlog.
@@ -159,24 +181,34 @@ class FakeDatabase:
         if self.failure:
             raise self.failure
 
-    def tables(self, _names: object = None) -> list[Table]:
+    def tables(self, names: Collection[str] | None = None, shard: str | None = None) -> list[Table]:  # noqa: ARG002 - of Schema
         self.ping()
-        return list(self.found)
+        return [table for table in self.found if names is None or table.name in names]
 
     def shards(self) -> list[str]:
         self.ping()
         return list(self.names)
 
-    def binlog_status(self, _shard: str, _tablet_type: TabletType) -> BinlogStatus | None:
+    def binlog_status(self, shard: str, tablet_type: TabletType) -> BinlogStatus | None:  # noqa: ARG002 - of Schema
         return self.status
 
 
 @dataclass
 class Outcome:
-    """What a read gave: its messages, and the error that ended it."""
+    """What a read gave: its messages, and the errors that ended its streams."""
 
     messages: list[AirbyteMessage] = field(default_factory=list)
-    error: Exception | None = None
+    errors: dict[str, Exception] = field(default_factory=dict)
+
+    @property
+    def error(self) -> Exception | None:
+        """The first of the errors, or None."""
+        return next(iter(self.errors.values()), None)
+
+    def of(self, stream: str) -> Outcome:
+        """What the read gave of one stream."""
+        errors = {name: error for name, error in self.errors.items() if name == stream}
+        return Outcome([m for m in self.messages if stream_of(m) == stream], errors)
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -192,12 +224,33 @@ class Outcome:
         return [vars(cast("Any", m.state).stream.stream_state) for m in self.messages if m.type is Type.STATE]
 
     @property
+    def last_states(self) -> dict[str, dict[str, Any]]:
+        """The last state of each stream."""
+        return {
+            stream_of(m): vars(cast("Any", m.state).stream.stream_state)
+            for m in self.messages
+            if m.type is Type.STATE
+        }
+
+    @property
     def positions(self) -> dict[str, str]:
         """The positions of the last state."""
-        return {
-            shard: Cursor.decode(saved["cursor"], keyspace=KEYSPACE, shard=shard).position
-            for shard, saved in self.states[-1]["shards"].items()
-        }
+        return {shard: cursor.position for shard, cursor in cursors_of(self.states[-1]).items()}
+
+
+def stream_of(message: AirbyteMessage) -> str:
+    """The stream of a record or a state."""
+    if message.type is Type.RECORD:
+        return str(cast("Any", message.record).stream)
+    return str(cast("Any", message.state).stream.stream_descriptor.name)
+
+
+def cursors_of(state: Mapping[str, Any]) -> dict[str, Cursor]:
+    """The cursors of a state by shard."""
+    return {
+        shard: Cursor.decode(kept["cursor"], keyspace=KEYSPACE, shard=shard)
+        for shard, kept in state["shards"].items()
+    }
 
 
 def configured(table: Table = TABLE, mode: SyncMode = SyncMode.incremental) -> ConfiguredAirbyteStream:
@@ -215,70 +268,107 @@ def configured(table: Table = TABLE, mode: SyncMode = SyncMode.incremental) -> C
 
 @dataclass
 class Reading:
-    """A sync of one table from a fake vtgate.
+    """A sync of one or several tables from a fake vtgate.
 
     Attributes:
         vtgate: The server.
-        table: The table as discovery finds it.
-        config: The configuration.
-        shards: The shards to read.
-        state: The saved state of the stream.
+        table: The only table that is read, as discovery finds it.
+        tables: The tables that are read, where there are several.
+        config: The configuration; it is tried again as often as that says, without a shortest time.
+        shards: The shards that serve the keyspace.
+        state: The saved state of the streams; of the only one where there is one.
+        states: The saved states by stream, where these differ.
         mode: The sync mode.
+        modes: The sync modes by stream, where these differ.
         batched: Whether records come in batches.
-        database: Answers for positions.
+        database: Answers for positions and tables.
+        interrupted: Tells the sync to stop.
+        properties: The columns that the connection selects.
+        errors: What ended streams.
     """
 
     vtgate: FakeVtgate
     table: Table = TABLE
+    tables: Sequence[Table] = ()
     config: Config = CONFIG
     shards: tuple[str, ...] = (SHARD,)
-    state: dict[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Any] = field(default_factory=dict)
+    states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     mode: SyncMode = SyncMode.incremental
+    modes: Mapping[str, SyncMode] = field(default_factory=dict)
     batched: bool = False
     database: FakeDatabase = field(default_factory=FakeDatabase)
     interrupted: threading.Event = field(default_factory=threading.Event)
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
 
-    def sync(self) -> Sync:
-        client, database = cast("VStreamClient", self.vtgate), cast("Database", self.database)
+    def core(self) -> Core:
+        """With what the shards are read."""
         self.vtgate.keyspace = self.config.keyspace
-        positions = ShardPositions(self.config.patience, client, database, self.interrupted)
-        return Sync(
-            self.config,
-            client,
-            database,
-            positions,
-            ChangeSequence(0, 0),
+        patience = replace(self.config.patience, least_seconds=0.0)
+        return Core(
+            self.vtgate,
+            self.database,
+            ShardPositions(patience, self.vtgate, self.database, self.interrupted),
+            patience,
             logging.getLogger("test"),
-            self.interrupted,
-            self.batched,
+            track_changes=self.config.include_cdc_columns or self.config.include_metadata,
+            turn=threading.Lock(),
         )
+
+    def replication(self) -> Replication:
+        """The sync before anything is read."""
+        tables = self.tables or (self.table,)
+        if self.database.found == (TABLE,):
+            self.database.found = tables
+        self.database.names = self.shards
+        replication = Replication(self.config, self.core(), self.interrupted, batched=self.batched)
+        self._catalog = ConfiguredAirbyteCatalog(
+            streams=[configured(table, self.modes.get(table.name, self.mode)) for table in tables]
+        )
+        for stream in self._catalog.streams:
+            stream.stream.json_schema = {"properties": dict(self.properties)}
+        states = [_state_message(t.name, self.states.get(t.name, self.state)) for t in tables]
+        self._streams = {s.name: s for s in replication.streams(self._catalog, states)}
+        return replication
 
     def messages(self) -> Generator[AirbyteMessage, None, None]:
-        stream = TableStream(
-            self.table, self.config, shards=self.shards, known_shards=self.shards, sync=self.sync()
-        )
-        stream.state = dict(self.state)
-        read = stream.read(
-            configured(self.table, self.mode),
-            logging.getLogger("test"),
-            DebugSliceLogger(),
-            {},
-            ConnectorStateManager([]),
-            InternalConfig(),  # type: ignore[call-arg]  # its fields have defaults, under other names
-        )
-        yield from cast("Iterator[AirbyteMessage]", read)
+        """Gives the messages of all streams; their errors are in `errors` afterwards."""
+        replication = self.replication()
+        with closing(replication):
+            for name in self._streams.keys() - replication.readings.keys():
+                yield from self._read(name)
+            yield from Turns(replication.sync, replication.readings, self._read).messages()
+
+    def _read(self, name: str) -> Iterator[AirbyteMessage]:
+        wanted = next(stream for stream in self._catalog.streams if stream.stream.name == name)
+        try:
+            messages = self._streams[name].read(
+                wanted,
+                logging.getLogger("test"),
+                DebugSliceLogger(),
+                {},
+                ConnectorStateManager([]),
+                InternalConfig(),  # type: ignore[call-arg]  # its fields have defaults, under other names
+            )
+            yield from cast("Iterator[AirbyteMessage]", messages)
+        except AirbyteTracedException as error:
+            self.errors[name] = error
 
     def run(self, on_record: Callable[[], None] = lambda: None) -> Outcome:
-        """Reads to the end or to an error; calls `on_record` with every record or batch."""
-        outcome = Outcome()
-        try:
-            for message in self.messages():
-                outcome.messages.append(message)
-                if message.type is Type.RECORD:
-                    on_record()
-        except Exception as error:
-            outcome.error = error
+        """Reads to the end; calls `on_record` with every record or batch."""
+        outcome = Outcome(errors=self.errors)
+        for message in self.messages():
+            outcome.messages.append(message)
+            if message.type is Type.RECORD:
+                on_record()
         return outcome
+
+
+def _state_message(stream: str, state: Mapping[str, Any]) -> AirbyteStateMessage:
+    descriptor = {"name": stream, "namespace": KEYSPACE}
+    saved_state = {"stream_descriptor": descriptor, "stream_state": dict(state)}
+    return AirbyteStateMessageSerializer.load({"type": "STREAM", "stream": saved_state})
 
 
 def catch_up(*scripts: Script, **more: Any) -> Outcome:
@@ -301,6 +391,6 @@ def stand_in(vtgate: FakeVtgate, database: FakeDatabase, replace: Callable[[str,
     replace("source_planetscale.mysql.database.Database", lambda *_: database)
 
 
-def reader_threads(table: Table = TABLE) -> list[str]:
-    """The names of threads that read shards of a table."""
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith(f"{table.name}/")]
+def reader_threads() -> list[str]:
+    """The names of threads that read shards."""
+    return [thread.name for thread in threading.enumerate() if "/" in thread.name]

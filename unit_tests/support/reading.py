@@ -9,13 +9,14 @@ from source_planetscale.state import StreamState
 from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.reader import ShardReader
+from source_planetscale.vstream.table_reader import TableReader
 from unit_tests.support.events import KEYSPACE, SHARD, TABLE, cut, gtid, last_key, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from source_planetscale.table import Table
-    from source_planetscale.vstream.reader import RowRun
+    from source_planetscale.vstream.table_reader import RowRun
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 START = Cursor(KEYSPACE, SHARD)
@@ -45,11 +46,16 @@ def reader(
     track_changes: bool = False,
     full_images: bool = True,
 ) -> ShardReader:
-    return ShardReader(table, cursor, position(stop), track_changes=track_changes, full_images=full_images)
+    """A reader of one table."""
+    own = TableReader(table, cursor, track_changes=track_changes, full_images=full_images)
+    return ShardReader([own], position(stop))
 
 
 def feed(shard: ShardReader, responses: Iterable[wire.VStreamResponse]) -> list[RowRun]:
-    return [run for part in responses for run in shard.feed(part)]
+    """Has a reader take responses; gives the runs and leaves its tables' cursors up to date."""
+    runs = [run for part in responses for run in shard.read(part.SerializeToString())]
+    shard.settle()
+    return runs
 
 
 def images(runs: Iterable[RowRun]) -> list[list[bytes | None]]:

@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from airbyte_cdk.models import SyncMode, Type
-from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from source_planetscale.config import InvalidPositionPolicy
-from source_planetscale.errors import ConfigError
 from source_planetscale.records.lines import RecordBatch
 from source_planetscale.state import StreamState
-from source_planetscale.sync.stream import TableStream
 from source_planetscale.vstream.cursor import Cursor
 from unit_tests.support.events import (
     KEYLESS,
@@ -45,7 +41,6 @@ from unit_tests.support.fakes import (
     Script,
     Scripts,
     broken,
-    configured,
 )
 from unit_tests.support.model import LOGS, Log, Server
 from unit_tests.support.reading import ONE, TWO, after, saved
@@ -81,12 +76,12 @@ def test_a_shard_that_is_missing_from_the_state_is_copied() -> None:
     assert (outcome.ids, outcome.positions) == ([1], {"-80": gtid(10), "80-": gtid(10)})
 
 
-def test_a_shard_that_is_not_read_keeps_its_cursor() -> None:
-    state = StreamState.parse(saved(after(5, shard="80-")), keyspace=KEYSPACE, stream="orders")
-    stream = TableStream(TABLE, CONFIG, shards=["-80"], known_shards=["-80", "80-"])
-    stream.state = state.to_json()
-    first = stream._first_state(SyncMode.incremental)
-    assert first.cursors == {"80-": after(5, shard="80-"), "-80": Cursor(KEYSPACE, "-80")}
+def test_a_shard_that_is_not_read_any_more_keeps_its_cursor() -> None:
+    config = replace(CONFIG, shards=("80-",))
+    state = saved(after(5), after(10, shard="80-"))
+    reading = Reading(FakeVtgate({}), shards=("-80", "80-"), config=config, state=state)
+    outcome = reading.run()
+    assert (outcome.positions, outcome.error) == ({"-80": gtid(5), "80-": gtid(10)}, None)
 
 
 def test_a_table_without_rows_has_a_state_too() -> None:
@@ -101,29 +96,15 @@ def test_a_sync_without_anything_new_gives_its_state_back() -> None:
 
 def test_the_state_of_the_go_connector_is_gone_on_from() -> None:
     state = {"shards": {SHARD: {"cursor": after(5).encode()}}}
-    vtgate = FakeVtgate({SHARD: [[transaction(10, fields(), inserted(ONE))]]})
+    vtgate = FakeVtgate({SHARD: lambda _cursor: [transaction(10, fields(), inserted(ONE))]})
     outcome = Reading(vtgate, state=state).run()
-    assert (outcome.ids, vtgate.opened[0].position) == ([1], gtid(5))
-
-
-def test_shards_that_are_gone_are_an_error() -> None:
-    outcome = Reading(FakeVtgate({}), state=saved(after(5, shard="-"))).run()
-    assert isinstance(outcome.error, AirbyteTracedException)
-    assert "shard(s) -," in str(outcome.error)
-    assert outcome.messages == []
-
-
-def test_shards_that_are_gone_are_copied_anew_where_that_is_configured() -> None:
-    resync = replace(CONFIG, invalid_position_policy=InvalidPositionPolicy.RESYNC)
-    outcome = Reading(
-        FakeVtgate({SHARD: [small_copy(ONE)]}), state=saved(after(5, shard="-")), config=resync
-    ).run()
-    assert (outcome.ids, outcome.positions) == ([1], {SHARD: gtid(10)})
+    assert (outcome.ids, outcome.error) == ([1], None)
+    assert {cursor.position for cursor in vtgate.opened} == {gtid(5)}
 
 
 def test_starting_positions_spare_the_copy() -> None:
     config = replace(CONFIG, starting_gtids={KEYSPACE: {SHARD: gtid(5)}})
-    vtgate = FakeVtgate({SHARD: [[transaction(10, fields(), inserted(ONE))]]})
+    vtgate = FakeVtgate({SHARD: lambda _cursor: [transaction(10, fields(), inserted(ONE))]})
     assert Reading(vtgate, config=config).run().ids == [1]
     assert vtgate.opened[0].position == gtid(5)
 
@@ -150,12 +131,13 @@ def test_a_full_refresh_that_was_cut_goes_on() -> None:
     assert "full_refresh" not in second.states[-1]
 
 
-def test_a_column_that_is_gone_is_an_error_of_this_stream() -> None:
-    stream = TableStream(TABLE, CONFIG, shards=[SHARD], known_shards=[SHARD])
-    catalog = configured()
-    catalog.stream.json_schema = {"properties": {"id": {}, "gone": {}, "_ab_cdc_cursor": {}}}
-    with pytest.raises(ConfigError, match=r"no longer has the column\(s\) gone"):
-        stream._refuse_missing_columns(catalog)
+def test_a_column_that_is_gone_is_told_and_the_rest_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    reading = Reading(FakeVtgate({SHARD: [small_copy(ONE)]}))
+    reading.properties = {"id": {}, "gone": {}, "_ab_cdc_cursor": {}}
+    with caplog.at_level("WARNING"):
+        outcome = reading.run()
+    assert (outcome.ids, outcome.error) == ([1], None)
+    assert "no longer has the column(s) gone that this connection selects" in caplog.text
 
 
 # The change cursor.

@@ -1,10 +1,11 @@
-"""The read of one shard: retries, the next binlog file, stalls, errors, reshards."""
+"""The reading of one shard in a sync: retries, the next binlog file, stalls, errors."""
 
 from __future__ import annotations
 
 import itertools
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ import grpc
 import pytest
 from airbyte_cdk.models import FailureType
 
+from source_planetscale.follow.member import Member
 from source_planetscale.follow.stall import StallClock
 from source_planetscale.records.batches import BatchMaker
 from source_planetscale.records.sequence import ChangeSequence
 from source_planetscale.shape import shape_of
 from source_planetscale.state import StreamState
-from source_planetscale.sync.delivery import Delivery, DeliveryQueue
-from source_planetscale.sync.shard_read import ShardRead
+from source_planetscale.sync.delivery import Deliveries, Delivery
+from source_planetscale.sync.shard_thread import ShardThread
 from source_planetscale.table import Column
 from unit_tests.support.events import (
     KEYLESS,
@@ -33,7 +35,6 @@ from unit_tests.support.events import (
     fields,
     gtid,
     inserted,
-    journal,
     last_key,
     numbered,
     response,
@@ -243,27 +244,30 @@ def test_a_long_wait_for_the_server_is_told_in_the_log(
 
 
 class Waiting:
-    """A shard's read that is held up before or in its queue."""
+    """A thread of a shard that is held up before or in the buffers."""
 
-    def __init__(self, queue: DeliveryQueue) -> None:
-        self._opened = threading.Event()
+    def __init__(self, deliveries: Deliveries) -> None:
+        opened = threading.Event()
         changes = [transaction(6, fields(), inserted(ONE)), transaction(10, inserted(TWO))]
-        self.sync = Reading(FakeVtgate({SHARD: [[self._opened.set, *changes]]})).sync()
+        self.core = Reading(FakeVtgate({SHARD: [[opened.set, *changes]]})).core()
+        batches = BatchMaker(TABLE, CONFIG, ChangeSequence(0, 0), ChangeSequence(0, 0))
+        self._opened = opened
         self._now = 0.0
         self._stall = StallClock(lambda: self._now)
-        batches = BatchMaker(TABLE, CONFIG, ChangeSequence(0, 0), ChangeSequence(0, 0))
-        self._queue = queue
-        self._read = ShardRead(self.sync, TABLE, after(5), batches, queue, self._stall)
+        self._deliveries = deliveries
+        self._thread = ShardThread(
+            self.core, [Member(TABLE, after(5))], {"orders": batches}, deliveries, "0", self._stall
+        )
 
     def __enter__(self) -> Waiting:
-        self._read.start()
+        self._thread.start()
         assert self._opened.wait(DEADLINE)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._queue.close()
-        self._read.close()
-        self._read.join()
+        self._deliveries.close()
+        self._thread.close()
+        self._thread.join()
 
     def is_no_stall(self) -> bool:
         """Whether hours that pass from now on are soon not counted."""
@@ -275,47 +279,47 @@ class Waiting:
 
 
 def test_a_slow_reader_of_the_output_is_no_stall() -> None:
-    full = DeliveryQueue(1)
-    full.put(Delivery(SHARD, after(5), size=1))
+    full = Deliveries(1)
+    full.put("others", Delivery(SHARD, after(5), size=1))
     with Waiting(full) as waiting:
         assert waiting.is_no_stall()
 
 
 def test_a_shard_that_waits_for_its_turn_behind_another_one_is_no_stall() -> None:
-    waiting = Waiting(DeliveryQueue(1))
-    waiting.sync.turn.acquire()
-    with waiting:
-        assert waiting.is_no_stall()
-        waiting.sync.turn.release()
+    waiting = Waiting(Deliveries(1))
+    with ExitStack() as turn:
+        turn.enter_context(waiting.core.turn)
+        with waiting:
+            assert waiting.is_no_stall()
+            turn.close()
 
 
 # Errors that stay.
 
 
 @pytest.mark.parametrize(
-    ("error", "named"),
+    ("code", "named"),
     [
-        (broken("auth failure", grpc.StatusCode.PERMISSION_DENIED), "Check username and password"),
-        (
-            broken(
-                "shard provided in VGTID, -80, not found in the shop keyspace",
-                grpc.StatusCode.FAILED_PRECONDITION,
-            ),
-            "the shard does not exist",
-        ),
-        (
-            broken("table orders is not present in the database", grpc.StatusCode.UNKNOWN),
-            "not present in the database",
-        ),
+        (grpc.StatusCode.PERMISSION_DENIED, "Check username and password"),
+        (grpc.StatusCode.UNIMPLEMENTED, "is no vtgate with VStream"),
     ],
 )
-def test_a_permanent_error_is_told_at_once(error: Item, named: str) -> None:
-    vtgate = FakeVtgate({SHARD: [[transaction(6), error]]})
+def test_a_permanent_error_is_told_at_once(code: grpc.StatusCode, named: str) -> None:
+    vtgate = FakeVtgate({SHARD: [[transaction(6), broken("no", code)]]})
     outcome = Reading(vtgate, state=saved(after(5))).run()
     assert failure(outcome).failure_type is FailureType.config_error
     assert named in str(outcome.error)
     assert f"shard {SHARD}" in str(outcome.error)
     assert (len(vtgate.opened), outcome.positions) == (1, {SHARD: gtid(6)})
+
+
+def test_a_table_that_its_tablet_does_not_know_is_asked_for_again_before_it_is_given_up() -> None:
+    unknown = broken("table orders is not present in the database", grpc.StatusCode.UNKNOWN)
+    known_later = catch_up([unknown], [unknown], [transaction(10)])
+    assert (known_later.positions, known_later.error) == ({SHARD: gtid(10)}, None)
+    error = failure(catch_up([unknown], [unknown], [unknown]))
+    assert error.failure_type is FailureType.transient_error
+    assert "The tablet does not know table orders, shard -80 yet" in str(error)
 
 
 def test_the_state_of_what_was_read_comes_before_the_error() -> None:
@@ -332,18 +336,11 @@ def test_an_unexpected_failure_names_its_kind_and_place_and_nothing_that_was_rea
         raise ValueError("secret row")
 
     error = str(failure(Reading(FakeVtgate({SHARD: [[fail]]}), state=saved(after(5))).run()))
-    assert "table orders, shard -80 failed unexpectedly: ValueError in test_shard_read.py, line " in error
+    assert "table orders, shard -80 failed unexpectedly: ValueError in test_shard_thread.py, line " in error
     assert "secret" not in error
 
 
-# Reshards, changes of the table and removed rows.
-
-
-def test_a_reshard_ends_the_stream_with_the_changes_before_it() -> None:
-    ended = response(begin(), journal(gtid(7), ["-40", "40-80"]), vgtid(gtid(7)), commit())
-    outcome = catch_up([transaction(6, fields(), inserted(ONE)), ended])
-    assert (outcome.ids, outcome.positions) == ([1], {SHARD: gtid(6)})
-    assert "shard -80 was replaced by -40, 40-80" in str(failure(outcome))
+# Changes of the table.
 
 
 def test_a_schema_change_as_the_last_thing_read_leaves_the_shape_of_today_in_the_state() -> None:
