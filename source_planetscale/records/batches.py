@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from source_planetscale.records.lines import Phase, RecordBatch, RowFormatter
-from source_planetscale.table import unchanged
 from source_planetscale.vstream.rows import joined
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class BatchMaker:
         formatter = self._formatters.get(key)
         if formatter is None:
             formatter = self._formatters[key] = RowFormatter(
-                unchanged(run.fields.columns),
+                run.fields.columns,
                 self._table.primary_key,
                 stream=self._table.name,
                 namespace=self._table.keyspace,
