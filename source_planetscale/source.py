@@ -169,21 +169,14 @@ class SourcePlanetscale(AbstractSource):
         Raises:
             AirbyteTracedException: At least one stream failed; each has told its own error before.
         """
-        from source_planetscale.sync.replication import (
-            Replication,
-            connection,
-            states_with_namespaces,
-            with_namespaces,
-        )
+        from source_planetscale.sync.replication import Replication, connection
 
         with traced_errors():
             parsed = Config.parse(normalise(config))
-        catalog = with_namespaces(catalog, parsed)
-        states = states_with_namespaces(state or [], parsed)
         core = connection(parsed, logger, self._interrupted)
         replication = Replication(parsed, core, self._interrupted, batched=self._batched)
         try:
-            self._streams = replication.streams(catalog, states)
+            self._streams = replication.streams(catalog, state or [])
             with _without_row_data(logger):
                 yield from self._read_all(logger, config, catalog, replication)
         finally:

@@ -48,12 +48,19 @@ class StreamState:
             shards take their place, which is when all shards that were replaced together have ended.
         cdc_cursor: No record after this state has a smaller or equal `_ab_cdc_cursor`; 0 if none had one.
         full_refresh: The state belongs to a full refresh that has not ended.
+        generation: The platform's number of the full refresh that it belongs to; None for other states.
     """
 
     cursors: dict[str, Cursor] = field(default_factory=dict)
     reshards: dict[str, Reshard] = field(default_factory=dict)
     cdc_cursor: int = 0
     full_refresh: bool = False
+    generation: int | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it belongs to a full refresh that has ended."""
+        return self.generation is not None and not self.full_refresh
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any], *, keyspace: str, stream: str) -> StreamState:
@@ -79,6 +86,7 @@ class StreamState:
             raise _damaged(stream, None, 'it has no "shards" object, so another source wrote it')
         shapes = _parse_shapes(_plain(raw.get("shapes", {})), stream)
         state = cls(full_refresh=bool(raw.get("full_refresh")))
+        state.generation = _parse_generation(raw.get("generation"), stream)
         state.cdc_cursor = _parse_cdc_cursor(raw.get("cdc_cursor", 0), stream)
         # Of two spellings of a shard's name the one without blanks was read.
         for name in sorted(shards, key=lambda name: name == name.strip()):
@@ -104,6 +112,8 @@ class StreamState:
             saved["cdc_cursor"] = self.cdc_cursor
         if self.full_refresh:
             saved["full_refresh"] = True
+        if self.generation is not None:
+            saved["generation"] = self.generation
         return saved
 
 
@@ -270,6 +280,12 @@ def _parse_column(saved: Any) -> ShapeColumn:
 def _parse_cdc_cursor(saved: object, stream: str) -> int:
     if not isinstance(saved, int) or isinstance(saved, bool) or saved < 0:
         raise _damaged(stream, None, "its cdc_cursor is not a number")
+    return saved
+
+
+def _parse_generation(saved: object, stream: str) -> int | None:
+    if saved is not None and (not isinstance(saved, int) or isinstance(saved, bool)):
+        raise _damaged(stream, None, "its generation is not a number")
     return saved
 
 

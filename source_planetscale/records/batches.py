@@ -48,9 +48,23 @@ class BatchMaker:
     """
 
     def __init__(
-        self, table: Table, config: Config, changes: ChangeSequence, records: ChangeSequence
+        self,
+        table: Table,
+        config: Config,
+        changes: ChangeSequence,
+        records: ChangeSequence,
+        namespace: str | None = None,
     ) -> None:
-        """Takes the table, the configuration, and the sequences for `_ab_cdc_cursor` and for metadata."""
+        """Takes the table, the configuration, and what numbers the records.
+
+        Args:
+            table: The table.
+            config: The configuration.
+            changes: The sequence for `_ab_cdc_cursor`.
+            records: The sequence for metadata.
+            namespace: The namespace of the records; they have none if None.
+        """
+        self._namespace = namespace
         self._table = table
         self._config = config
         self._changes = changes
@@ -71,7 +85,7 @@ class BatchMaker:
             b"".join(texts),
             sum(run.rows.count for run in runs),
             stream=self._table.name,
-            namespace=self._table.keyspace,
+            namespace=self._namespace,
             emitted_at_ms=now_ns // 1_000_000,
         )
 
@@ -90,7 +104,7 @@ class BatchMaker:
                 run.fields.columns,
                 self._table.primary_key,
                 stream=self._table.name,
-                namespace=self._table.keyspace,
+                namespace=self._namespace,
                 phase=phase,
                 enum_labels_on_wire=run.fields.enum_labels_on_wire,
                 tinyint1_as_boolean=self._config.tinyint1_as_boolean,

@@ -47,7 +47,7 @@ class RowFormatter:
         primary_key: Sequence[str],
         *,
         stream: str,
-        namespace: str,
+        namespace: str | None,
         phase: Phase,
         enum_labels_on_wire: bool,
         tinyint1_as_boolean: bool,
@@ -58,7 +58,7 @@ class RowFormatter:
             columns: The columns of the rows, in their order; those without a target are left out.
             primary_key: The names of the key's columns, in which no value becomes null.
             stream: The name of the stream.
-            namespace: Its namespace.
+            namespace: Its namespace; None to leave it out.
             phase: Which half of the stream the rows come from.
             enum_labels_on_wire: The event's `enum_set_string_values`.
             tinyint1_as_boolean: Whether TINYINT(1) is a boolean.
@@ -83,9 +83,9 @@ class RowFormatter:
             (comma + name + b":", comma + name + b':"')
             for comma, (_, _, name) in zip(chain([b""], repeat(b",")), self._columns, strict=False)
         ]
-        self._head = b'{"type":"RECORD","record":{"stream":%b,"namespace":%b,"data":{' % (
+        self._head = b'{"type":"RECORD","record":{"stream":%b,%b"data":{' % (
             orjson.dumps(stream),
-            orjson.dumps(namespace),
+            b"" if namespace is None else b'"namespace":%b,' % orjson.dumps(namespace),
         )
 
     def text(self, rows: Rows, tails: Iterable[bytes] | None, emitted_at_ms: int) -> bytes:
@@ -231,7 +231,9 @@ class RecordBatch(AirbyteMessage):
         count: The number of records.
     """
 
-    def __init__(self, text: bytes, count: int, *, stream: str, namespace: str, emitted_at_ms: int) -> None:
+    def __init__(
+        self, text: bytes, count: int, *, stream: str, namespace: str | None, emitted_at_ms: int
+    ) -> None:
         """Wraps lines of one stream."""
         record = AirbyteRecordMessage(stream=stream, namespace=namespace, data={}, emitted_at=emitted_at_ms)
         super().__init__(type=Type.RECORD, record=record)
@@ -245,7 +247,7 @@ class RecordBatch(AirbyteMessage):
             b"".join([self.text, *(batch.text for batch in later)]),
             self.count + sum(batch.count for batch in later),
             stream=self._wrapped.stream,
-            namespace=self._wrapped.namespace or "",
+            namespace=self._wrapped.namespace,
             emitted_at_ms=self._wrapped.emitted_at,
         )
 

@@ -47,12 +47,12 @@ class Reading:
     Attributes:
         stream: The stream's name.
         table: The table.
+        namespace: The stream's namespace as it is configured.
         state: How far each shard has been read, as far as it was emitted.
         errors: What ended shards before their stop position.
         shards: The shards, in the order of their slices; new ones may join while others are read.
         uncovered: Records since the last state.
         covered_at: When the last state was made, in seconds of the monotonic clock.
-        stream_error: What ended the stream, or None: for the summary of the sync.
     """
 
     def __init__(
@@ -63,6 +63,8 @@ class Reading:
         sync: Sync,
         *,
         idle: Collection[str] = (),
+        namespace: str | None = None,
+        copy_starts_again: bool = True,
     ) -> None:
         """Prepares the reading.
 
@@ -72,8 +74,13 @@ class Reading:
             serving: The shards that serve the keyspace and are to be read.
             sync: What the reads of this sync share.
             idle: The shards that are not to be read, whose cursors are kept.
+            namespace: The stream's namespace as it is configured.
+            copy_starts_again: Whether a copy that cannot go on in the middle may start again after rows of
+                it are out.
         """
         now = time.monotonic()
+        self.namespace = namespace
+        self._copy_starts_again = copy_starts_again
         self.stream = table.name
         self.table = table
         self.state = state
@@ -84,7 +91,7 @@ class Reading:
         self.covered_at = now
         self._serving = serving
         self._sync = sync
-        self._open = set(self.shards)
+        self._open = set() if state.is_complete else set(self.shards)
         self._moved = False
         self._state_wanted = False
         self._changes = ChangeSequence(state.cdc_cursor, time.time_ns() // 1000)
@@ -94,15 +101,16 @@ class Reading:
 
     def members(self) -> list[Member]:
         """The shards that are to be read, as members of their reading."""
-        return [self.member(self.state.cursors[shard]) for shard in self.shards]
+        return [self.member(self.state.cursors[shard]) for shard in self.shards if shard in self._open]
 
     def member(self, cursor: Cursor) -> Member:
         """One shard as a member of its reading."""
-        return Member(self.table, cursor, copy_starts_again=not self.state.full_refresh)
+        return Member(self.table, cursor, copy_starts_again=self._copy_starts_again)
 
     def batches(self) -> BatchMaker:
         """Makes the maker of a shard's batches."""
-        return BatchMaker(self.table, self._sync.config, self._changes, self._sync.records)
+        config = self._sync.config
+        return BatchMaker(self.table, config, self._changes, self._sync.records, self.namespace)
 
     def want_state(self) -> None:
         """Has the next message be a state."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, StreamDescriptor, SyncMode
@@ -36,39 +35,6 @@ if TYPE_CHECKING:
     from source_planetscale.table import Table
 
 
-def namespace_of(namespace: str | None, config: Config) -> str:
-    """Decides the namespace of a stream, wherever it is named: an empty one means the database."""
-    return namespace or config.database
-
-
-def with_namespaces(catalog: ConfiguredAirbyteCatalog, config: Config) -> ConfiguredAirbyteCatalog:
-    """Gives the catalog with every stream's namespace filled in."""
-    return ConfiguredAirbyteCatalog(
-        streams=[
-            replace(
-                configured,
-                stream=replace(
-                    configured.stream, namespace=namespace_of(configured.stream.namespace, config)
-                ),
-            )
-            for configured in catalog.streams
-        ]
-    )
-
-
-def states_with_namespaces(
-    states: Iterable[AirbyteStateMessage], config: Config
-) -> list[AirbyteStateMessage]:
-    """Gives the states with every stream's namespace filled in, as `with_namespaces` does."""
-    messages = list(states)
-    for message in messages:
-        parts = [message.stream] if message.stream else []
-        parts += message.global_.stream_states if message.global_ else []
-        for part in parts:
-            part.stream_descriptor.namespace = namespace_of(part.stream_descriptor.namespace, config)
-    return messages
-
-
 class UnreadableStream(Stream):
     """A configured stream that cannot be read; reading it tells why.
 
@@ -76,7 +42,7 @@ class UnreadableStream(Stream):
         error: The reason.
     """
 
-    def __init__(self, name: str, namespace: str, error: Exception) -> None:
+    def __init__(self, name: str, namespace: str | None, error: Exception) -> None:
         """Takes the place of the stream with this name."""
         self._name = name
         self._namespace = namespace
@@ -88,7 +54,7 @@ class UnreadableStream(Stream):
         return self._name
 
     @property
-    def namespace(self) -> str:
+    def namespace(self) -> str | None:
         """The configured namespace."""
         return self._namespace
 
@@ -146,7 +112,7 @@ class Replication:
         """Makes a stream for each configured one; those that cannot be read tell so when they are read.
 
         Args:
-            catalog: The configured catalog with its namespaces filled in.
+            catalog: The configured catalog; a stream without a namespace is one of the database.
             states: The saved states, likewise.
         """
         names = {configured.stream.name for configured in catalog.streams}
@@ -157,7 +123,7 @@ class Replication:
         except SourceError as error:
             self._streams = [_unreadable(configured, error) for configured in catalog.streams]
             return list(self._streams)
-        saved = _states_by_stream(states)
+        saved = _states_by_stream(states, self._config.database)
         twice = {name for name, count in Counter(c.stream.name for c in catalog.streams).items() if count > 1}
         self._streams = [
             self._stream(configured, tables.get(configured.stream.name), known, shards, saved, twice)
@@ -185,7 +151,7 @@ class Replication:
         saved: Mapping[tuple[str, str], Mapping[str, Any]],
         twice: set[str],
     ) -> TableStream | UnreadableStream:
-        name, namespace = configured.stream.name, configured.stream.namespace or ""
+        name, namespace = configured.stream.name, configured.stream.namespace or self._config.database
         try:
             if name in twice:
                 # The CDK finds a stream by its name alone and would read one of two namesakes twice.
@@ -200,19 +166,35 @@ class Replication:
         except SourceError as error:
             return _unreadable(configured, error)
         self._tell_differences(configured, table)
-        state, idle = self._first_state(state, configured.sync_mode, known, shards)
-        self.readings[name] = Reading(table, state, shards, self.sync, idle=idle)
+        state, idle = self._first_state(state, configured, known, shards)
+        self.readings[name] = Reading(
+            table,
+            state,
+            shards,
+            self.sync,
+            idle=idle,
+            namespace=configured.stream.namespace,
+            copy_starts_again=state.generation is None,
+        )
         return TableStream(table, self._config, self.readings[name])
 
     def _first_state(
-        self, saved: StreamState, mode: SyncMode, known: Sequence[str], shards: Sequence[str]
+        self,
+        saved: StreamState,
+        configured: ConfiguredAirbyteStream,
+        known: Sequence[str],
+        shards: Sequence[str],
     ) -> tuple[StreamState, set[str]]:
         """Gives the state to begin with, and which shards in it serve but are not to be read."""
-        incremental = mode is SyncMode.incremental
-        if not incremental and not saved.full_refresh:
+        incremental = configured.sync_mode is SyncMode.incremental
+        generation = None if incremental else _generation(configured)
+        if generation is not None and generation == saved.generation and not saved.full_refresh:
+            # Another stream of the same job failed: this one is in its generation already.
+            return saved, set()
+        if not incremental and (not saved.full_refresh or saved.generation != generation):
             # Only the state of the same, unfinished full refresh saves copying again.
             saved = StreamState(cdc_cursor=saved.cdc_cursor)
-        saved.full_refresh = not incremental
+        saved.full_refresh, saved.generation = not incremental, generation
         starting = self._config.starting_gtids.get(self._config.database, {}) if incremental else {}
         idle = {
             name: saved.cursors.pop(name) for name in known if name not in shards and name in saved.cursors
@@ -241,17 +223,25 @@ class Replication:
 
 
 def _unreadable(configured: ConfiguredAirbyteStream, error: Exception) -> UnreadableStream:
-    return UnreadableStream(configured.stream.name, configured.stream.namespace or "", error)
+    return UnreadableStream(configured.stream.name, configured.stream.namespace, error)
 
 
-def _states_by_stream(states: Iterable[AirbyteStateMessage]) -> dict[tuple[str, str], Mapping[str, Any]]:
+def _states_by_stream(
+    states: Iterable[AirbyteStateMessage], database: str
+) -> dict[tuple[str, str], Mapping[str, Any]]:
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for message in states:
         parts = [message.stream] if message.stream else []
         parts += message.global_.stream_states if message.global_ else []
         for part in parts:
             descriptor = part.stream_descriptor
-            found[descriptor.name, descriptor.namespace or ""] = (
+            found[descriptor.name, descriptor.namespace or database] = (
                 vars(part.stream_state) if part.stream_state else {}
             )
     return found
+
+
+def _generation(configured: ConfiguredAirbyteStream) -> int | None:
+    """What tells one full refresh from another, over all attempts of a job; None without a platform."""
+    number: int | None = configured.generation_id
+    return configured.sync_id if number is None else number

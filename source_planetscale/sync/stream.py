@@ -11,6 +11,7 @@ from source_planetscale.airbyte_errors import traced
 from source_planetscale.columns import stream_schema
 from source_planetscale.errors import InternalError
 from source_planetscale.records.batches import CDC_CURSOR_COLUMN, added_properties
+from source_planetscale.vstream.lastpk import copy_can_resume
 
 if TYPE_CHECKING:
     import logging
@@ -61,9 +62,9 @@ class TableStream(CheckpointMixin, Stream):
         return self._table.name
 
     @property
-    def namespace(self) -> str:
-        """The keyspace."""
-        return self._table.keyspace
+    def namespace(self) -> str | None:
+        """The keyspace; while it is read, as the catalog has it."""
+        return self._reading.namespace if self._reading else self._table.keyspace
 
     @property
     def primary_key(self) -> list[list[str]]:
@@ -92,6 +93,8 @@ class TableStream(CheckpointMixin, Stream):
         """The stream as the catalog shows it."""
         stream = super().as_airbyte_stream()
         stream.source_defined_primary_key = self.primary_key
+        # Elsewhere a second attempt would double the rows of the first one.
+        stream.is_resumable = copy_can_resume(self._table)
         if not self._table.primary_key and not self._config.include_cdc_columns:
             stream.default_cursor_field = []
         return stream

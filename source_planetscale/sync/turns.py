@@ -53,6 +53,10 @@ class Turns:
     def messages(self) -> Iterator[AirbyteMessage]:
         """Gives the messages of all streams."""
         self._sync.tasks.add(self._readings.values())
+        for stream, reading in self._readings.items():
+            if reading.ended:
+                # Nothing will be delivered that could bring its turn.
+                self._sync.deliveries.begin(stream)
         while self._readings:
             self._sync.tasks.look_after()
             if self._sync.interrupted.is_set():
