@@ -33,6 +33,7 @@ class LinkFaultKind(Enum):
     STALL = "stall"
     REFUSE = "refuse"
     DELAY = "delay"
+    HOLD = "hold"
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class LinkFault:
 
     Attributes:
         kind: CUT ends it, STALL lets nothing more through in either direction but keeps it open, REFUSE
-            ends it before its first byte, DELAY holds each chunk back.
-        after_bytes: CUT, STALL: how many bytes of the server's replies still pass.
+            ends it before its first byte, DELAY holds each chunk back, HOLD all that follows until
+            `Relay.resume`.
+        after_bytes: CUT, STALL, HOLD: how many bytes of the server's replies still pass.
         seconds: How long each chunk of replies waits before it passes.
     """
 
@@ -75,6 +77,11 @@ def delay(seconds: float) -> LinkFault:
     return LinkFault(LinkFaultKind.DELAY, seconds=seconds)
 
 
+def hold(after_bytes: int) -> LinkFault:
+    """Holds replies back after so many bytes, until `Relay.resume`."""
+    return LinkFault(LinkFaultKind.HOLD, after_bytes)
+
+
 class Relay:
     """Passes bytes between clients and a server on this machine; use it in a `with` statement, or `close` it.
 
@@ -102,7 +109,8 @@ class Relay:
         self._listener = socket.create_server((host, port), backlog=128)
         self.port = int(self._listener.getsockname()[1])
         self.met: list[LinkFault] = []
-        self._start(self._accept)
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def __enter__(self) -> Self:
         """Returns itself."""
@@ -148,11 +156,20 @@ class Relay:
         for link in hanging:
             link.close()
 
+    def resume(self) -> None:
+        """Lets the replies of all open connections pass for good."""
+        with self._lock:
+            links = list(self._links.values())
+        for link in links:
+            link.resume()
+
     def close(self) -> None:
         """Ends all connections and waits for the threads."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        # A connection that was being accepted is among the links after that.
+        self._acceptor.join()
         with self._lock:
             links, threads = list(self._links.values()), list(self._threads)
         for link in links:
@@ -218,6 +235,7 @@ class _Link:
         self._met = met
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self._resumed = threading.Event()
         self._left = fault.after_bytes if fault and fault.kind is not LinkFaultKind.DELAY else None
 
     def end_after(self, size: int) -> None:
@@ -226,6 +244,12 @@ class _Link:
             self._left = size
         if size <= 0:
             self.close()
+
+    def resume(self) -> None:
+        """Lets replies pass for good."""
+        with self._lock:
+            self._left = None
+        self._resumed.set()
 
     def forward_requests(self) -> None:
         with suppress(OSError):
@@ -244,6 +268,9 @@ class _Link:
                 if fault and fault.seconds:
                     self._closed.wait(fault.seconds)
                 passing = self._passing(len(data))
+                if passing < len(data) and fault and fault.kind is LinkFaultKind.HOLD:
+                    self._resumed.wait()
+                    passing = len(data)
                 # The end comes in the middle of a message, as a network has it.
                 self._client.sendall(data[:passing])
                 if passing < len(data):
@@ -255,6 +282,7 @@ class _Link:
 
     def close(self) -> None:
         self._closed.set()
+        self._resumed.set()
         for end in (self._client, self._server):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
