@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import sys
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from airbyte_cdk.models import AirbyteMessage, FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,7 +23,17 @@ from source_planetscale.source import SourcePlanetscale
 from source_planetscale.table import Table
 from source_planetscale.vstream.cursor import Cursor
 from unit_tests.support.events import KEYSPACE, SHARD, TABLE, gtid, row, small_copy
-from unit_tests.support.fakes import PASSWORD, FakeDatabase, FakeVtgate, broken, stand_in
+from unit_tests.support.fakes import (
+    HUSH,
+    PASSWORD,
+    SILENCE,
+    FakeDatabase,
+    FakeVtgate,
+    Scripts,
+    broken,
+    stand_in,
+)
+from unit_tests.support.keyspace import Destination, of_copy, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,9 +109,7 @@ class Command:
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
-    monkeypatch.setattr("source_planetscale.sync.shard_read.backoff_seconds", lambda _attempt: 0.0)
-    monkeypatch.setattr("source_planetscale.sync.table_read._POLL_SECONDS", 0.01)
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _in_no_time: None) -> Command:
     return Command(tmp_path, monkeypatch)
 
 
@@ -197,16 +209,99 @@ def test_a_read_tells_its_states_and_statuses_in_order(command: Command) -> None
     assert messages[4]["state"]["sourceStats"]["recordCount"] == 2
 
 
+def by_stream(words: list[str]) -> dict[str, list[str]]:
+    """The statuses of a tale by stream."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        status, _, stream = word.partition(" ")
+        if stream:
+            found.setdefault(stream, []).append(status)
+    return found
+
+
 def test_a_stream_that_fails_leaves_the_others_complete(command: Command) -> None:
+    copy = of_copy("others", small_copy(ONE))
     command.serve(
-        FakeVtgate({SHARD: [[broken("no", DENIED)], small_copy(ONE)]}), FakeDatabase(found=(TABLE, OTHERS))
+        FakeVtgate({f"{SHARD} orders": [[broken("no", DENIED)]], f"{SHARD} others": [copy]}),
+        FakeDatabase(found=(TABLE, OTHERS)),
     )
     messages, error = command.read("orders", "others")
-    assert tale(messages) == [
-        *("STARTED orders", "RUNNING orders", "STATE", "INCOMPLETE orders", "ERROR"),
-        *("STARTED others", "RUNNING others", "RECORD", "STATE", "COMPLETE others"),
-    ]
+    said = tale(messages)
+    assert by_stream(said) == {
+        "orders": ["STARTED", "RUNNING", "INCOMPLETE"],
+        "others": ["STARTED", "RUNNING", "COMPLETE"],
+    }
+    assert sorted(word for word in said if " " not in word) == ["ERROR", "RECORD", "STATE", "STATE"]
     assert isinstance(error, AirbyteTracedException)
+    assert "orders" in str(error.message)
+    assert "others" not in str(error.message)
+
+
+def test_many_streams_each_have_their_statuses_and_counts(command: Command) -> None:
+    names = [f"t{number}" for number in range(20)]
+    copies: Scripts = {
+        f"{SHARD} {name}": [of_copy(name, small_copy(*(row(key, "x", None) for key in range(number))))]
+        for number, name in enumerate(names)
+    }
+    found = tuple(map(table, names))
+    command.serve(FakeVtgate(copies), FakeDatabase(found=found))
+    messages, error = command.read(*names)
+    assert error is None
+    assert by_stream(tale(messages)) == {name: ["STARTED", "RUNNING", "COMPLETE"] for name in names}
+    counts: Counter[str] = Counter()
+    for state in (message["state"] for message in messages if message["type"] == "STATE"):
+        counts[state["stream"]["stream_descriptor"]["name"]] += state["sourceStats"]["recordCount"]
+    assert counts == {name: number for number, name in enumerate(names)}
+
+
+def test_an_error_that_may_pass_is_told_before_those_to_be_mended(command: Command) -> None:
+    scripts: Scripts = {f"{SHARD} orders": [[broken("no", DENIED)]], f"{SHARD} others": [[broken()]]}
+    command.serve(FakeVtgate(scripts), FakeDatabase(found=(TABLE, OTHERS)))
+    messages, error = command.read("gone", "orders", "others")
+    told = [message["trace"] for message in messages if message.get("trace", {}).get("error")]
+    assert [
+        (trace["error"]["stream_descriptor"]["name"], trace["error"]["failure_type"]) for trace in told
+    ] == [("others", "transient_error"), ("gone", "config_error"), ("orders", "config_error")]
+    times = [trace["emitted_at"] for trace in told]
+    assert times == sorted(times)
+    assert error is not None
+
+
+def test_the_source_as_a_library_gives_plain_records(command: Command) -> None:
+    copies: Scripts = {
+        f"{SHARD} orders": [small_copy(ONE, TWO)],
+        f"{SHARD} others": [of_copy("others", small_copy(ONE))],
+    }
+    command.serve(FakeVtgate(copies), FakeDatabase(found=(TABLE, OTHERS)))
+    source = SourcePlanetscale()
+    catalog = SourcePlanetscale.read_catalog(command.catalog("orders", "others"))
+    destination = Destination()
+    for message in source.read(logging.getLogger("test"), CONFIG, catalog, []):
+        assert type(message) is AirbyteMessage
+        destination.take(message)
+    assert destination.content == {("orders", 1): "one", ("orders", 2): "two", ("others", 1): "one"}
+    assert set(destination.states) == {"orders", "others"}
+
+
+def test_several_streams_that_are_told_to_stop_each_save_what_was_read(command: Command) -> None:
+    interrupted = threading.Event()
+    copies: Scripts = {
+        f"{SHARD} orders": [[*small_copy(ONE, last=1), interrupted.set, SILENCE]],
+        f"{SHARD} others": [[HUSH]],
+    }
+    command.serve(FakeVtgate(copies), FakeDatabase(found=(TABLE, OTHERS)))
+    source = SourcePlanetscale(interrupted=interrupted)
+    catalog = SourcePlanetscale.read_catalog(command.catalog("orders", "others"))
+    destination, told = Destination(), []
+    with pytest.raises(AirbyteTracedException):
+        for message in source.read(logging.getLogger("test"), CONFIG, catalog, []):
+            destination.take(message)
+            if message.trace and message.trace.error:
+                told.append(message.trace.error)
+    assert set(destination.states) == {"orders", "others"}
+    assert not destination.uncovered
+    assert [error.failure_type for error in told] == [FailureType.transient_error] * 2
+    assert all("told to stop" in str(error.message) for error in told)
 
 
 @pytest.mark.parametrize("namespace", [KEYSPACE, "", None])
@@ -243,8 +338,11 @@ def test_a_damaged_state_ends_its_stream_before_anything_is_read(command: Comman
 def test_a_table_that_is_gone_is_an_error_of_its_stream(command: Command) -> None:
     command.serve(FakeVtgate({SHARD: [small_copy(ONE)]}))
     messages, error = command.read("gone", "orders")
-    assert tale(messages)[-1] == "COMPLETE orders"
-    assert "INCOMPLETE gone" in tale(messages)
+    assert by_stream(tale(messages)) == {
+        "gone": ["STARTED", "RUNNING", "INCOMPLETE"],
+        "orders": ["STARTED", "RUNNING", "COMPLETE"],
+    }
+    assert tale(messages)[-1] == "ERROR"
     assert error is not None
 
 

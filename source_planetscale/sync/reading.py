@@ -123,9 +123,10 @@ class Reading:
             delivery = self._sync.deliveries.take(self.stream)
             if delivery is not None:
                 yield from self._emit(delivery)
-                if self._policy.due(time.monotonic()) or self._reserve_runs_low:
-                    yield self._checkpoint(make_state)
+            # At the end of a slice the CDK makes a state.
             if shard in self._open:
+                if delivery is not None and (self._policy.due(time.monotonic()) or self._reserve_runs_low):
+                    yield self._checkpoint(make_state)
                 yield PAUSE
         self._cover()
 

@@ -109,7 +109,8 @@ class Turns:
             reading = self._readings[stream]
             if reading.moved and now - reading.covered_at >= seconds:
                 yield from self._leave()
-                yield from self._cover(stream)
+                if reading.moved:
+                    yield from self._cover(stream)
         if self._running and now - self._emitted_at >= HEARTBEAT_SECONDS:
             yield from self._leave()
             yield from self._cover(next(iter(self._running)))

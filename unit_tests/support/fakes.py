@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -28,6 +29,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_planetscale.config import Config
 from source_planetscale.follow.core import Core
+from source_planetscale.follow.patience import Patience
 from source_planetscale.follow.positions import ShardPositions
 from source_planetscale.mysql.database import BinlogStatus
 from source_planetscale.sync.replication import Replication
@@ -337,10 +339,11 @@ class Reading:
         replication = self.replication()
         with closing(replication):
             for name in self._streams.keys() - replication.readings.keys():
-                yield from self._read(name)
-            yield from Turns(replication.sync, replication.readings, self._read).messages()
+                yield from self.read_stream(name)
+            yield from Turns(replication.sync, replication.readings, self.read_stream).messages()
 
-    def _read(self, name: str) -> Iterator[AirbyteMessage]:
+    def read_stream(self, name: str) -> Iterator[AirbyteMessage]:
+        """Gives the messages of one stream, and pauses, after `replication`."""
         wanted = next(stream for stream in self._catalog.streams if stream.stream.name == name)
         try:
             messages = self._streams[name].read(
@@ -384,11 +387,18 @@ def failure(outcome: Outcome) -> AirbyteTracedException:
 
 
 def stand_in(vtgate: FakeVtgate, database: FakeDatabase, replace: Callable[[str, object], object]) -> None:
-    """Has the connector meet the fakes behind both ports; `replace` sets an attribute by its full name."""
+    """Has the connector meet the fakes behind both ports, and give up without a shortest time.
+
+    Args:
+        vtgate: What is behind the gRPC port.
+        database: What is behind the MySQL port.
+        replace: Sets an attribute by its full name.
+    """
     for room in ("sync.replication", "check"):
         replace(f"source_planetscale.{room}.VStreamClient", lambda *_: vtgate)
         replace(f"source_planetscale.{room}.Database", lambda *_: database)
     replace("source_planetscale.mysql.database.Database", lambda *_: database)
+    replace("source_planetscale.config.Patience", partial(Patience, least_seconds=0.0))
 
 
 def reader_threads() -> list[str]:
