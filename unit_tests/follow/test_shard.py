@@ -308,8 +308,9 @@ PARTED = pytest.mark.parametrize(
         response(vgtid(gtid(11)), ddl("alter table orders add column z int")),
         numbered(1, 11, begin(), vgtid(gtid(11)), commit()),
         response(begin(), fields(KEYLESS)),
+        broken(),
     ],
-    ids=["statement", "next binlog file", "described again"],
+    ids=["statement", "next binlog file", "described again", "broken off"],
 )
 
 
