@@ -106,7 +106,12 @@ class Members:
                 served=served,
                 on_primary=self._core.client.keyspace.tablet_type is TabletType.PRIMARY,
             )
-            if moved and member.handed_over and not member.cursor.position and not copy_can_resume(member.table):
+            if (
+                moved
+                and member.handed_over
+                and not member.cursor.position
+                and not copy_can_resume(member.table)
+            ):
                 yield from self._restart_copy(member, "its key does not let a copy go on in the middle")
             elif judgement.verdict is Verdict.RESTART_COPY:
                 yield from self._restart_copy(member, judgement.reason)

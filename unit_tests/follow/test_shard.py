@@ -264,6 +264,27 @@ def test_rows_between_two_statements_that_do_not_tell_the_shape_are_not_guessed(
     assert result.positions == {"orders": gtid(7)}
 
 
+def test_rows_of_a_shape_that_nobody_can_tell_are_copied_again_where_that_is_configured() -> None:
+    cut_over = ddl("rename table orders to _orders_del, _orders_gho to orders")
+    rest: list[Item] = [
+        transaction(8, fields(), inserted(TWO)),
+        response(vgtid(gtid(9)), cut_over),
+        transaction(10),
+    ]
+    vtgate = scripted([response(vgtid(gtid(7)), cut_over)], rest, rest, small_copy(ONE, TWO))
+    result = followed(vtgate, Member(TABLE, after(5)), resync=True)
+    assert (result.errors, result.ids) == ({}, {"orders": [1, 2]})
+
+
+def test_a_description_that_fits_neither_then_nor_now_is_tried_again_and_moves_nothing() -> None:
+    stranger = replace(TABLE, columns=(*TABLE.columns, Column("z", "int")))
+    script: list[Item] = [transaction(6), transaction(7, fields(stranger), inserted(row(1, "a", "b", 2)))]
+    result = followed(scripted(script, script[1:], script[1:]), Member(TABLE, after(5)))
+    assert isinstance(result.errors["orders"], TransientError)
+    assert "fits neither the table that was nor the one that is" in str(result.errors["orders"])
+    assert (result.ids, result.positions) == ({}, {"orders": gtid(6)})
+
+
 def test_a_column_that_a_later_statement_renames_goes_to_its_new_name() -> None:
     title = replace(TABLE.columns[1], name="title")
     today = replace(TABLE, columns=(TABLE.columns[0], title, TABLE.columns[2]))
@@ -355,7 +376,8 @@ def test_tables_at_any_positions_come_to_the_stop_position_whole(
 ) -> None:
     server = Server(log, random)
     server.head = len(log)
-    members, content = [], {}
+    members: list[Member] = []
+    content: dict[str, dict[int, str]] = {}
     for name, stand in stands.items():
         cursor, content[name] = START, {}
         if stand is not None:
@@ -382,10 +404,10 @@ def test_tables_at_any_positions_come_to_the_stop_position_whole(
     for step in ShardFollower(core, members, threading.Event()).steps():
         assert step.error is None
         for run in step.runs:
-            for key, value, _note in images([run]):
-                content[run.table].pop(int(key or b""), None)
+            for number, value, _note in images([run]):
+                content[run.table].pop(int(number or b""), None)
                 if not run.deleted:
-                    content[run.table][int(key or b"")] = (value or b"").decode()
+                    content[run.table][int(number or b"")] = (value or b"").decode()
         if step.cursor == START:
             content[step.table].clear()
         if step.ended:

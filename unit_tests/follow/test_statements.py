@@ -106,7 +106,7 @@ def test_a_long_statement_is_cut() -> None:
 
 
 @given(
-    st.text(alphabet=st.characters(blacklist_categories=("Cs",)), max_size=20),
+    st.text(max_size=20),
     st.sampled_from(["'", '"']),
     st.text(alphabet="abc ,()", max_size=10),
 )
