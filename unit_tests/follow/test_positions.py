@@ -127,7 +127,7 @@ FINDINGS = pytest.mark.parametrize(
     ("script", "named"),
     [
         (NOT_WHOLE, "Set binlog_format=ROW, binlog_row_image=FULL"),
-        (UNDECODABLE, "from before a change of the table cannot be read"),
+        (UNDECODABLE, "cannot be decoded by the server"),
     ],
     ids=["not whole", "undecodable"],
 )

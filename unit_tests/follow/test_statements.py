@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from source_planetscale import ddl
 from source_planetscale.follow.statements import about_statement, statement_of
+from source_planetscale.shape import shape_of
+from unit_tests.support.events import TABLE
 
 WHERE = "table orders, shard -80"
 
@@ -70,6 +72,21 @@ def test_another_primary_key_is_told() -> None:
 )
 def test_nothing_is_told_where_a_reader_of_rows_misses_nothing(statement: str) -> None:
     assert told(statement) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("alter table orders modify label varchar(30) character set utf8mb4", 0),
+        ("alter table orders modify label varchar(10) character set utf8mb4", 1),
+        ("alter table orders add column z int not null default 7", 1),
+    ],
+)
+def test_values_that_read_as_before_in_a_wider_type_are_not_told(text: str, sentences: int) -> None:
+    statement = ddl.parse(text)
+    altered = ddl.apply(statement, "orders", shape_of(TABLE.columns))
+    assert altered is not None
+    assert len(about_statement(statement, "orders", WHERE, altered)) == sentences
 
 
 # Statements as errors show them.
