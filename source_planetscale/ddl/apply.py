@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from source_planetscale.columns.column_type import ColumnType
+from source_planetscale.columns.families import widens
 from source_planetscale.ddl.clauses import (
     AddColumn,
     ChangeColumn,
@@ -17,7 +18,7 @@ from source_planetscale.ddl.clauses import (
     RenameColumn,
 )
 from source_planetscale.ddl.types import BINARY, converted
-from source_planetscale.shape import ShapeColumn, hazard
+from source_planetscale.shape import ShapeColumn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -221,7 +222,7 @@ def _holds(new: ShapeColumn, old: ShapeColumn) -> bool:
     """Whether every value of a column reads the same in another type; the character set does not matter."""
     if new.column_type.startswith(("enum(", "set(")) and old.column_type[:4] == new.column_type[:4]:
         return set(ColumnType.parse(old.column_type).labels) <= set(ColumnType.parse(new.column_type).labels)
-    return hazard((old,), (ShapeColumn(old.name, new.column_type, old.charset),)) is None
+    return widens(old.column_type, new.column_type)
 
 
 def _shown(charset: str) -> str:

@@ -89,6 +89,7 @@ class Attempt:
         except ProtocolError as error:
             return Failure(str(error))
         except VStreamError as error:
+            yield from _steps(reader, members, [], 0, quiet=True)
             self._core.client.reconnect(self._lane)
             if self._stalled:
                 return Failure(f"nothing came for {self._core.patience.timeout_seconds:g} seconds")
@@ -96,6 +97,7 @@ class Attempt:
             return Failure(words, error)
         if reader.ended or reader.has_new_source or self._closing.is_set() or not reader.readable:
             return None
+        yield from _steps(reader, members, [], 0, quiet=True)
         return Failure("the stream ended early")
 
     def _follow(self, reader: ShardReader, members: Mapping[str, Member]) -> Iterator[Step]:

@@ -10,6 +10,7 @@ from source_planetscale.follow import advice
 from source_planetscale.follow.member import Member, Step
 from source_planetscale.follow.positions import ShardGoneError
 from source_planetscale.follow.resume import Verdict, judge
+from source_planetscale.vstream.lastpk import copy_can_resume
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.table_reader import CopyBroken
 
@@ -105,7 +106,14 @@ class Members:
                 served=served,
                 on_primary=self._core.client.keyspace.tablet_type is TabletType.PRIMARY,
             )
-            if judgement.verdict is Verdict.RESTART_COPY:
+            if (
+                moved
+                and member.handed_over
+                and not member.cursor.position
+                and not copy_can_resume(member.table)
+            ):
+                yield from self._restart_copy(member, "its key does not let a copy go on in the middle")
+            elif judgement.verdict is Verdict.RESTART_COPY:
                 yield from self._restart_copy(member, judgement.reason)
             elif judgement.verdict is Verdict.REFUSE:
                 problem = f"The saved position of {member.where} cannot be followed: {judgement.reason}."
@@ -155,4 +163,5 @@ class Members:
     def _begin_copy(self, member: Member) -> Iterator[Step]:
         member.cursor = member.cursor.restarted()
         member.renames = {}
+        member.handed_over = False
         yield Step(member.name, member.cursor)

@@ -60,7 +60,8 @@ class ShapeFinder:
         Args:
             members: Tables with their cursors, before anything is read.
         """
-        following = [member for member in members if not member.cursor.copying]
+        # An unfinished copy catches up before it goes on.
+        following = [member for member in members if member.cursor.position]
         shapeless = [member for member in following if member.cursor.shape is None]
         renaming = [
             member
@@ -158,7 +159,7 @@ class ShapeFinder:
         if goal.reached_by(cursor.position):
             return found
         core.opened.add()
-        call = self._call = core.client.open(cursor, names, self._lane)
+        call = self._call = core.client.open(replace(cursor, last_pk=None), names, self._lane)
         here = cursor.position
         try:
             for event in _events(call):

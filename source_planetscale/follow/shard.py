@@ -162,7 +162,8 @@ class ShardFollower:
         """Deals with tables that cannot be read on; gives a failure for a copy that broke off."""
         broken = None
         for table in reader.tables.values():
-            if reader.at_next_file and reader.copying and not copy_can_resume(table.table):
+            parted = reader.copying and (reader.at_next_file or reader.reshaped)
+            if parted and not copy_can_resume(table.table):
                 # The server reads the log between two parts of a copy, so this one has been parted.
                 table.finding = table.finding or CopyBroken("its longest time on the server was over")
             if isinstance(table.finding, CopyBroken):

@@ -11,12 +11,32 @@ if TYPE_CHECKING:
     from source_planetscale.ddl import Altered, Statement
 
 _LONGEST_TEXT = 120
+# MySQL's lexical rules, as far as they tell what may hold data: strings in either quotation mark (a server in
+# ANSI mode has names in one of them), numbers and comments. One that is never closed goes on to the end.
+_SPELLED = re.compile(
+    r"""
+    (?P<kept> `(?:[^`]|``)*` | /\*! [0-9]* )
+    | (?P<comment> /\* .*? (?:\*/|\Z) | --(?=\s|\Z)[^\n]* | \#[^\n]* )
+    | [xbn]? (?P<quote>['"]) (?: \\. | (?P=quote){2} | (?!(?P=quote)). )* (?: (?P=quote) | \Z )
+    | (?P<number> \d[\w.]* )
+    | (?P<word> \w[\w$]* )
+    """,
+    re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
 
 
 def statement_of(text: str) -> str:
-    """A statement as errors show it: in one line, without literals, since these may hold data."""
-    line = " ".join(re.sub(r"'(?:[^'\\\\]|\\\\.|'')*'", "'…'", text).split())
+    """A statement as errors show it: in one line, without literals and comments, which may hold data."""
+    line = " ".join(_SPELLED.sub(_without_data, text).split())
     return f"`{line[:_LONGEST_TEXT]}{'…' if len(line) > _LONGEST_TEXT else ''}`"
+
+
+def _without_data(found: re.Match[str]) -> str:
+    if found["quote"]:
+        return found["quote"] + "…" + found["quote"]
+    if found["number"]:
+        return "…"
+    return " " if found["comment"] else found[0]
 
 
 def about_statement(
@@ -37,7 +57,8 @@ def about_statement(
     shown = statement_of(statement.text)
     told = []
     if Effect.ROWS_REMOVED in effects or Effect.DROPPED in effects or statement.database_dropped is not None:
-        word = "TRUNCATE" if "truncate" in statement.text.lower() else "DROP"
+        truncated = Effect.DROPPED not in effects and re.search(r"\btruncate\b", shown, re.IGNORECASE)
+        word = "TRUNCATE" if truncated else "DROP"
         told.append(
             f"{word} of {where}, by {shown}: the server sends no deletes for it, so rows that were read before "
             "stay in the destination. Refresh this stream and remove its records to bring both in line."
