@@ -93,11 +93,16 @@ def copy_instead(state: StreamState, lost: str, serving: Sequence[str]) -> list[
     Returns:
         The cursors of the new shards, before their copy.
     """
-    keyspace = state.cursors.pop(lost).keyspace
-    state.reshards.pop(lost, None)
+    keyspace = state.cursors[lost].keyspace
+    # Those that have ended together with it wait for an end that nobody will read.
+    given_up = {lost, *(name for name, reshard in state.reshards.items() if lost in reshard.participants)}
+    for name in given_up:
+        state.cursors.pop(name)
+        state.reshards.pop(name, None)
     started = []
     for name in serving:
-        if name not in state.cursors and KeyRange.of(name).overlaps(KeyRange.of(lost)):
+        own = KeyRange.of(name)
+        if name not in state.cursors and any(own.overlaps(KeyRange.of(old)) for old in given_up):
             state.cursors[name] = Cursor(keyspace, name)
             started.append(state.cursors[name])
     return started
