@@ -273,7 +273,10 @@ def test_the_position_of_a_table_without_changes_is_saved_now_and_then(clock: Cl
 
 
 def test_a_stream_that_has_not_moved_is_not_saved_again(clock: Clock) -> None:
-    items = [comes("ants", 6, 1), clock.passes(61.0), comes("ants", 6), clock.passes(300.0)]
+    items: list[Item] = [
+        *(comes("ants", 6, 1), clock.passes(61.0)),
+        *(comes("ants", 6), clock.passes(300.0)),
+    ]
     said = places(played([*items, *ends("ants", last=40)], [TABLES[0]]))
     assert said == ["ants", gtid(6), gtid(40)]
 
