@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from embedded_database.database import LocalDatabase
+from embedded_database.database import EmbeddedDatabase
 from integration_tests.vitess.cluster import VitessCluster
 from integration_tests.vitess.prerequisites import MissingPrerequisiteError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from _pytest.capture import CaptureManager
 
-    from embedded_database.contract.server import Server
+    from embedded_database.contract.database import Database
 
 # Set to 1 where a machine without Vitess is a failure.
 REQUIRE_VITESS = "REQUIRE_VITESS"
@@ -65,20 +65,10 @@ def vitess(pytestconfig: pytest.Config) -> Iterator[VitessCluster]:
 
 
 @pytest.fixture(scope="module", params=["embedded", pytest.param("vitess", marks=pytest.mark.vitess)])
-def database(request: pytest.FixtureRequest) -> Iterator[LocalDatabase | VitessCluster]:
-    """The embedded database, then a real Vitess, with the same keyspaces."""
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """The embedded database, then a real Vitess: the same keyspaces, and both let everyone in."""
     if request.param == "vitess":
         yield request.getfixturevalue("vitess")
         return
-    with LocalDatabase() as embedded:
-        yield embedded
-
-
-@pytest.fixture(scope="module", params=["local", pytest.param("vitess", marks=pytest.mark.vitess)])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """The two sides of the contract: the embedded database, which lets everyone in, and a real Vitess."""
-    if request.param == "vitess":
-        yield request.getfixturevalue("vitess")
-        return
-    with LocalDatabase(users={}) as embedded:
+    with EmbeddedDatabase(users={}) as embedded:
         yield embedded

@@ -40,7 +40,7 @@ def responses(options: list[str]) -> Iterator[bytes]:
         saved = state["shards"][cursor.shard]["cursor"]
         cursor = Cursor.decode(saved, keyspace=cursor.keyspace, shard=cursor.shard)
         end = client.current_position(table, cursor.shard, _POSITION_SECONDS)
-    call = client.open(table, cursor)
+    call = client.open(cursor, [table], cursor.shard)
     for raw in call:
         yield raw
         if end.encode() in raw if end else len(raw) < _SHORT and _copied(raw):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from integration_tests.support.command import configured
+from integration_tests.support.command import configured, input_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -106,15 +106,8 @@ def files(
     directory: str, config: dict[str, object], tables: Sequence[str], state: object = None
 ) -> list[str]:
     """Writes the files of a read, and gives the options that name them."""
-    contents = {"config": config, "catalog": configured(*tables, namespace=str(config["database"]))}
-    if state is not None:
-        contents["state"] = state  # type: ignore[assignment]  # a list, where the others are objects
-    options: list[str] = []
-    for name, content in contents.items():
-        path = Path(directory, f"{name}.json")
-        path.write_text(json.dumps(content), encoding="utf-8")
-        options += [f"--{name}", str(path)]
-    return options
+    catalog = configured(*tables, namespace=str(config["database"]))
+    return input_options(Path(directory), config=config, catalog=catalog, state=state)
 
 
 def read(

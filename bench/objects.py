@@ -27,7 +27,7 @@ from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.reader import ShardReader
-from source_planetscale.vstream.rows import block_of
+from source_planetscale.vstream.table_reader import TableReader
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ _CONVERTERS: dict[str, Callable[[str], Any]] = {
 
 
 def _lines(raws: Sequence[bytes], table: Table, config: Config) -> int:
-    reader = ShardReader(table, Cursor(table.keyspace, config.shards[0]), Position.parse("MySQL56/"))
+    cursor = Cursor(table.keyspace, config.shards[0])
+    reader = ShardReader([TableReader(table, cursor)], Position.parse("MySQL56/"))
     batches = BatchMaker(table, config, ChangeSequence(0, 0), ChangeSequence(0, 0))
     count = 0
     for raw in raws:
-        response = wire.VStreamResponse.FromString(raw)
-        batch = batches.batch(reader.feed(response, block_of(response, raw)))
+        batch = batches.batch(reader.read(raw))
         count += batch.count if batch else 0
     return count
 

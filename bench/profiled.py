@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
-from source_planetscale.run import run
 from source_planetscale.sync.shard_read import ShardRead
+
+from source_planetscale.run import run
 
 _FUNCTIONS = 16
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.data import KINDS, REFERENCE, Kind, add_table, change_rows, state_of
 from bench.measure import Cost, best, files, read, run_python
-from integration_tests.support.proxy import Proxy, delay
+from embedded_database.relay import Relay, delay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -100,7 +100,7 @@ class Bench:
         self._start_cpu = start.own["cpu"]
         yield Line("start-up: `import airbyte_cdk` alone", _both(cdk))
         yield Line("start-up: `spec`", f"{_both(spec)}, {spec.cpu - cdk.cpu:+.2f} s CPU to the CDK alone")
-        yield Line("start-up: `check`, both doors", _both(check))
+        yield Line("start-up: `check`, both ports", _both(check))
         yield Line("start-up: `read` of a table of one row", _both(start))
 
     def copy(self) -> Iterator[Line]:
@@ -206,10 +206,10 @@ class Bench:
         self._table("sixteen", "spread", REFERENCE, self.size.kind_rows)
         shards = self.cluster.shards("sixteen")
         seconds = {}
-        with Proxy(self.cluster.grpc_port) as proxy:
-            proxy.always(delay(_SLOW_LINK_SECONDS))
+        with Relay(self.cluster.grpc_port) as relay:
+            relay.always(delay(_SLOW_LINK_SECONDS))
             for count in (1, 4):
-                config = self.cluster.config("sixteen", shards=",".join(shards[:count]), grpc_port=proxy.port)
+                config = self.cluster.config("sixteen", shards=",".join(shards[:count]), grpc_port=relay.port)
                 seconds[count] = read(config, "spread").seconds
         ratio = seconds[4] / seconds[1]
         yield Line(

@@ -1,69 +1,63 @@
-"""Runs the command `source-planetscale` and takes in what it writes, line by line."""
+"""Runs the command `source-planetscale` for the demo: what it writes, and when."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from integration_tests.support.command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Json = dict[str, Any]
+    from integration_tests.support.command import Json, Run
 
 _ROOT = Path(__file__).resolve().parents[1]
-_COMMAND = "source-planetscale"
 
 
 class CommandFailedError(Exception):
     """The command ended with another exit code than 0; its text is the command's own error."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Answer:
     """What a command wrote.
 
     Attributes:
+        run: All of it.
         seconds: From start to exit, the interpreter's own start included.
-        first_record: Seconds from the start to the first record, and `last_record` to the last one.
-        messages: All messages but records.
-        records: The `record` of each record; numbers with a decimal point are texts, so that all
-            their digits stay.
-        rows: Number of records per stream.
-        states: Number of states per stream.
-        statuses: Statuses per stream in order.
+        reading_seconds: From the first record to the last one.
     """
 
-    seconds: float = 0.0
-    first_record: float = 0.0
-    last_record: float = 0.0
-    messages: list[Json] = field(default_factory=list)
-    records: list[Json] = field(default_factory=list)
-    rows: Counter[str] = field(default_factory=Counter)
-    states: Counter[str] = field(default_factory=Counter)
-    statuses: dict[str, list[str]] = field(default_factory=dict)
+    run: Run
+    seconds: float
+    reading_seconds: float = 0.0
 
-    @property
-    def reading_seconds(self) -> float:
-        """From the first record to the last one."""
-        return self.last_record - self.first_record
+    @cached_property
+    def records(self) -> list[Json]:
+        """The `record` of each record, in order."""
+        return [message["record"] for message in self.run.of_type("RECORD")]
 
-    @property
-    def state(self) -> list[Json]:
-        """The last state of each stream, as the platform hands it to the next run."""
-        last = {
-            message["state"]["stream"]["stream_descriptor"]["name"]: message["state"]
-            for message in self.messages
-            if message["type"] == "STATE"
-        }
-        return list(last.values())
+    @cached_property
+    def rows(self) -> Counter[str]:
+        """Number of records per stream."""
+        return Counter(record["stream"] for record in self.records)
+
+    @cached_property
+    def states(self) -> Counter[str]:
+        """Number of states per stream."""
+        states = (message["state"]["stream"]["stream_descriptor"] for message in self.run.of_type("STATE"))
+        return Counter(descriptor["name"] for descriptor in states)
+
+    @cached_property
+    def statuses(self) -> dict[str, list[str]]:
+        """Statuses per stream in order."""
+        return {name: self.run.statuses(name) for name, _ in self.run.all_statuses}
 
     def only(self, kind: str) -> Json:
         """The last message of a type.
@@ -71,40 +65,17 @@ class Answer:
         Raises:
             CommandFailedError: There is none.
         """
-        found = [message for message in self.messages if message["type"] == kind]
+        found = self.run.of_type(kind)
         if not found:
             raise CommandFailedError(f"The command wrote no {kind} message.")
         return found[-1]
-
-    def take(self, line: str, seconds: float) -> None:
-        """Adds one line of the command's output, read `seconds` after its start."""
-        message = json.loads(line, parse_float=str)
-        if message["type"] == "RECORD":
-            self.first_record = self.first_record or seconds
-            self.last_record = seconds
-            self.records.append(message["record"])
-            self.rows[message["record"]["stream"]] += 1
-            return
-        message = json.loads(line)
-        self.messages.append(message)
-        if message["type"] == "STATE":
-            self.states[message["state"]["stream"]["stream_descriptor"]["name"]] += 1
-        elif message["type"] == "TRACE" and message["trace"]["type"] == "STREAM_STATUS":
-            status = message["trace"]["stream_status"]
-            self.statuses.setdefault(status["stream_descriptor"]["name"], []).append(status["status"])
-
-
-def command_line(arguments: Sequence[str]) -> list[str]:
-    """The command with its arguments: the installed one, else its module."""
-    installed = shutil.which(_COMMAND, path=str(Path(sys.executable).parent))
-    return [installed, *arguments] if installed else [sys.executable, "-m", "source_planetscale", *arguments]
 
 
 def run(
     arguments: Sequence[str],
     folder: Path,
     keep: str,
-    watch: Callable[[Answer], None] = lambda _: None,
+    watch: Callable[[int], None] = lambda _: None,
 ) -> Answer:
     """Runs the command in a folder.
 
@@ -112,34 +83,27 @@ def run(
         arguments: As on a command line, with files of the folder.
         folder: Where it runs.
         keep: The file of the folder that gets its stdout.
-        watch: Called after each line with what has come so far.
+        watch: Called after each line with the number of records that have come so far.
 
     Raises:
         CommandFailedError: It failed.
     """
-    answer = Answer()
+    records, first, last = 0, 0.0, 0.0
     started = time.monotonic()
     with (
         (folder / keep).open("w", encoding="utf-8") as kept,
-        subprocess.Popen(
-            command_line(arguments),
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(_ROOT)},
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        ) as process,
+        Command(arguments, cwd=folder, environment={"PYTHONPATH": str(_ROOT)}) as command,
     ):
-        for line in process.stdout or ():
-            kept.write(line)
-            answer.take(line, time.monotonic() - started)
-            watch(answer)
-    answer.seconds = time.monotonic() - started
-    if process.returncode:
-        raise CommandFailedError(_error_of(answer) or f"The command ended with {process.returncode}.")
-    return answer
-
-
-def _error_of(answer: Answer) -> str:
-    traces = (message["trace"] for message in answer.messages if message["type"] == "TRACE")
-    return "\n".join(str(trace["error"]["message"]) for trace in traces if trace["type"] == "ERROR")
+        for line in command.lines():
+            kept.write(line + "\n")
+            if json.loads(line)["type"] == "RECORD":
+                records += 1
+                last = time.monotonic()
+                first = first or last
+            watch(records)
+        done = command.finish()
+    seconds = time.monotonic() - started
+    if done.exit_code:
+        sentences = "\n".join(error["message"] for error in done.errors)
+        raise CommandFailedError(sentences or f"The command ended with {done.exit_code}.")
+    return Answer(done, seconds, last - first)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from demo.replica import CURSOR, DELETED_AT
+from demo.replica import changed_columns
 from demo.terminal import bar, boxed, columns, padded
+from integration_tests.support.destination import CURSOR, DELETED_AT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from demo.connector import Answer
-    from demo.replica import Change
+    from integration_tests.support.destination import Change
 
 _COLOURS = {"insert": "green", "update": "yellow", "delete": "red"}
 _LONGEST_VALUE = 9
@@ -25,7 +26,7 @@ class Summary:
     Attributes:
         shard_rows: Shard -> rows per stream before the first read.
         first: The first read, and `second` the second.
-        changes: What the second read's records did.
+        changes: Stream and change of each record of the second read.
         differences: Stream -> rows in which replica and source differ in the end.
         positions: Shard -> its position after the first read and after the second one.
     """
@@ -33,7 +34,7 @@ class Summary:
     shard_rows: Mapping[str, Mapping[str, int]]
     first: Answer
     second: Answer
-    changes: Sequence[Change]
+    changes: Sequence[tuple[str, Change]]
     differences: Mapping[str, int]
     positions: Mapping[str, tuple[str, str]]
 
@@ -130,32 +131,37 @@ def _speed(summary: Summary) -> list[str]:
     ]
 
 
-def _carried(changes: Sequence[Change]) -> list[str]:
+def _carried(changes: Sequence[tuple[str, Change]]) -> list[str]:
     head = ["<dim>stream", "id", "change", "", CURSOR, DELETED_AT + "</dim>"]
-    return columns([head, *(_row(change) for change in changes)], frozenset({1}))
+    return columns([head, *(_row(stream, change) for stream, change in changes)], frozenset({1}))
 
 
-def _row(change: Change) -> list[str]:
+def _row(stream: str, change: Change) -> list[str]:
     colour = _COLOURS[change.kind]
-    deleted = change.row[DELETED_AT]
+    deleted = change.after[DELETED_AT]
     return [
-        change.stream,
-        str(change.row["id"]),
+        stream,
+        str(change.after["id"]),
         f"<{colour}>{change.kind}</{colour}>",
         _what(change),
-        str(change.row[CURSOR]),
+        str(change.after[CURSOR]),
         f"<red>{deleted[:16]}Z</red>" if deleted else "<dim>null</dim>",
     ]
 
 
 def _what(change: Change) -> str:
-    changed = change.changed
+    changed = changed_columns(change)
     if changed:
         return ", ".join(f"{name} {_short(old)} → {_short(new)}" for name, (old, new) in changed.items())
-    row: Mapping[str, Any] = change.row
-    return str(row.get("name") or f"{row.get('status', '')} {row.get('total', '')}".strip())
+    row = change.after
+    return str(row.get("name") or f"{row.get('status', '')} {_text(row.get('total', ''))}".strip())
 
 
 def _short(value: object) -> str:
-    text = str(value)
+    text = _text(value)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _text(value: object) -> str:
+    # Prices are the only numbers with a fraction.
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

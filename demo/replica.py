@@ -1,66 +1,33 @@
-"""A warehouse's table made from records: the latest record of each key counts, a delete removes it."""
+"""The demo's destination: what the records did to its tables, and whether these equal the source."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from integration_tests.support.destination import DedupedTable, without_added_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-DELETED_AT = "_ab_cdc_deleted_at"
-CURSOR = "_ab_cdc_cursor"
-
-
-@dataclass(frozen=True)
-class Change:
-    """What one record did to the replica.
-
-    Attributes:
-        kind: `insert`, `update` or `delete`.
-        before: The row as the replica had it, None for an insert.
-        row: The record's data.
-    """
-
-    stream: str
-    kind: str
-    before: Mapping[str, Any] | None
-    row: Mapping[str, Any]
-
-    @property
-    def changed(self) -> dict[str, tuple[Any, Any]]:
-        """Per column of the table that differs, its value before and after."""
-        if self.kind != "update" or self.before is None:
-            return {}
-        return {
-            column: (self.before[column], value)
-            for column, value in self.row.items()
-            if not column.startswith("_ab_cdc_") and _document(self.before[column]) != _document(value)
-        }
+    from integration_tests.support.destination import Change
 
 
 @dataclass
 class Replica:
-    """Tables whose key is the column `id`."""
+    """Deduplicated tables whose key is the column `id`, by stream."""
 
-    tables: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict)
+    tables: dict[str, DedupedTable] = field(default_factory=dict)
 
-    def apply(self, records: Iterable[Mapping[str, Any]]) -> list[Change]:
-        """Applies records and tells what each did; one with a smaller cursor than its row's does nothing."""
-        applied = (self._apply(record["stream"], record["data"]) for record in records)
-        return [change for change in applied if change is not None]
-
-    def _apply(self, stream: str, row: Mapping[str, Any]) -> Change | None:
-        table = self.tables.setdefault(stream, {})
-        before = table.get(row["id"])
-        if before is not None and before[CURSOR] >= row[CURSOR]:
-            return None
-        if row[DELETED_AT] is not None:
-            table.pop(row["id"], None)
-            return Change(stream, "delete", before, row)
-        table[row["id"]] = row
-        return Change(stream, "insert" if before is None else "update", before, row)
+    def apply(self, records: Iterable[Mapping[str, Any]]) -> list[tuple[str, Change]]:
+        """Applies the `record` of record messages; gives stream and change for each that did something."""
+        return [
+            (record["stream"], change)
+            for record in records
+            for change in self._table(record["stream"]).load([record])
+        ]
 
     def differences(self, stream: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         """Counts rows that a source has otherwise, or not at all.
@@ -70,13 +37,27 @@ class Replica:
             columns: Columns to compare, `id` first.
             rows: The source's values of these columns, as texts or None.
         """
-        table = self.tables.get(stream, {})
-        source = {int(row[0]): list(row) for row in rows}
+        table = self._table(stream).by_key
+        source = {(int(row[0]),): row for row in rows}
         differing = sum(
-            key not in table or [_text(table[key][column]) for column in columns] != values
+            key not in table or not all(map(_equal, (table[key][column] for column in columns), values))
             for key, values in source.items()
         )
         return differing + len(table.keys() - source.keys())
+
+    def _table(self, stream: str) -> DedupedTable:
+        return self.tables.setdefault(stream, DedupedTable(["id"]))
+
+
+def changed_columns(change: Change) -> dict[str, tuple[Any, Any]]:
+    """Per column of the table that an update changed, its value before and after."""
+    if change.kind != "update" or change.before is None:
+        return {}
+    return {
+        column: (change.before[column], value)
+        for column, value in without_added_columns(change.after).items()
+        if _document(change.before[column]) != _document(value)
+    }
 
 
 def _document(value: Any) -> Any:
@@ -84,7 +65,10 @@ def _document(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
 
 
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    return str(int(value)) if isinstance(value, bool) else str(value)
+def _equal(value: Any, text: str | None) -> bool:
+    """Whether a record's value is what MySQL writes as this text."""
+    if value is None or text is None:
+        return value is text
+    if isinstance(value, float):
+        return Decimal(str(value)) == Decimal(text)
+    return (str(int(value)) if isinstance(value, bool) else str(value)) == text

@@ -49,7 +49,7 @@ class Story:
         expected = sum(sum(rows.values()) for rows in shard_rows.values())
         first = self._read("first.jsonl", [], expected)
         replica.apply(first.records)
-        self._write("state.json", first.state)
+        self._write("state.json", first.run.state)
         self._events(shop)
         second = self._read("second.jsonl", ["--state", "state.json"], 0)
         changes = replica.apply(second.records)
@@ -100,11 +100,11 @@ class Story:
         shown = f"<bold>$ source-planetscale {line}{continued}</bold>"
         drawn = 0.0
 
-        def watch(answer: Answer) -> None:
+        def watch(records: int) -> None:
             nonlocal drawn
             if time.monotonic() - drawn >= _REDRAW_SECONDS:
                 drawn = time.monotonic()
-                self._terminal.live(_progress(shown, answer.rows.total(), expected))
+                self._terminal.live(_progress(shown, records, expected))
 
         self._terminal.live(f"  <dim>·</dim>  {shown}")
         answer = connector.run(arguments, self._folder, keep, watch)
@@ -179,7 +179,7 @@ def _positions(first: Answer, second: Answer, shards: Sequence[str]) -> dict[str
 
 def _shard_positions(answer: Answer) -> dict[str, str]:
     """The saved position per shard, its server's identifier cut short."""
-    saved = answer.state[-1]["stream"]["stream_state"]["shards"]
+    saved = answer.run.state[-1]["stream"]["stream_state"]["shards"]
     cursors = (Cursor.decode(entry["cursor"], keyspace=KEYSPACE, shard=name) for name, entry in saved.items())
     return {cursor.shard: _shortened(cursor.position) for cursor in cursors}
 

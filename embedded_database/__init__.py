@@ -1,11 +1,11 @@
-"""An embedded local PlanetScale for tests and demos: vtgate's two ports over SQLite.
+"""An embedded PlanetScale for tests and demos: vtgate's two ports over SQLite.
 
-`LocalDatabase` runs it within a test, `python -m embedded_database` as a process of its own.
+`EmbeddedDatabase` runs it within a test, `python -m embedded_database` as a process of its own.
 """
 
 from __future__ import annotations
 
-from embedded_database.database import LocalDatabase
-from embedded_database.vstream import Limits
+from embedded_database.database import EmbeddedDatabase
+from embedded_database.vstream.merged import Limits
 
-__all__ = ["Limits", "LocalDatabase"]
+__all__ = ["EmbeddedDatabase", "Limits"]

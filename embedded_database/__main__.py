@@ -1,4 +1,4 @@
-"""Runs the local database until it is told to stop."""
+"""Runs the embedded database until it is told to stop."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Certificates:
     def make(cls) -> Certificates:
         """Makes an authority, whose key is forgotten at once, and one certificate."""
         ca_key = ec.generate_private_key(ec.SECP256R1())
-        ca_name = _name("Local database authority")
+        ca_name = _name("Embedded database authority")
         ca_public = ca_key.public_key()
         authority = (
             _builder(ca_name, ca_name, ca_public, ca_public)

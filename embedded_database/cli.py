@@ -10,9 +10,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from embedded_database.database import DEFAULT_USERS, LocalDatabase
+from embedded_database.database import DEFAULT_USERS, EmbeddedDatabase
 from embedded_database.sample import load_shop
-from embedded_database.vstream import Limits
+from embedded_database.vstream.merged import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def parse_keyspaces(text: str) -> dict[str, list[str]]:
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m embedded_database",
-        description="A local PlanetScale for trying and testing. Make faults over its MySQL port: "
+        description="An embedded PlanetScale for trying and testing. Make faults over its MySQL port: "
         "set @@fault = 'cut keyspace=shop after_bytes=100000'; set @@fault = 'clear'.",
     )
     parser.add_argument("--keyspaces", type=parse_keyspaces, default=parse_keyspaces("shop:2,src:1"))
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    with LocalDatabase(
+    with EmbeddedDatabase(
         options.keyspaces,
         users={} if options.no_auth else DEFAULT_USERS,
         tls=options.tls,

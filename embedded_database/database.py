@@ -1,4 +1,4 @@
-"""The local database as one object: start it, use it from a test, make faults, stop it."""
+"""The embedded database as one object: start it, use it from a test, make faults, stop it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 
 from embedded_database.certificates import Certificates
-from embedded_database.dml import TableWriter
+from embedded_database.columns.generated import generated_rows
+from embedded_database.columns.values import keep
 from embedded_database.faults import Fault, FaultKind, Faults
-from embedded_database.mysql_server import MysqlDoor
 from embedded_database.reshard import reshard
-from embedded_database.sample import generated_rows
-from embedded_database.session import Engine
+from embedded_database.sql.dml import TableWriter
+from embedded_database.sql.server import MysqlPort
+from embedded_database.sql.session import Engine
 from embedded_database.storage import Shard, Storage, Transaction
-from embedded_database.values import keep
-from embedded_database.vstream_server import VStreamServer
+from embedded_database.vstream.server import VStreamServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from embedded_database.vstream import Limits
+    from embedded_database.vstream.merged import Limits
 
 
 DEFAULT_KEYSPACES: Mapping[str, Sequence[str]] = {"shop": ["-80", "80-"], "src": ["0"]}
@@ -33,7 +33,7 @@ HOST = "127.0.0.1"
 DEFAULT_USERS: Mapping[str, str] = {"local": "local-password"}
 
 
-class LocalDatabase:
+class EmbeddedDatabase:
     """A small PlanetScale of one process; a context manager that stops it at the end.
 
     Attributes:
@@ -62,7 +62,7 @@ class LocalDatabase:
             mysql_port: A port to listen on; 0 is any free one.
             grpc_port: As `mysql_port`.
         """
-        self._folder = Path(tempfile.mkdtemp(prefix="local-planetscale-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="embedded-database-"))
         self._storage = Storage(self._folder)
         for keyspace, shards in keyspaces.items():
             for name in shards:
@@ -71,7 +71,7 @@ class LocalDatabase:
         self._faults = Faults()
         self._engine = Engine(self._storage, self._control)
         self.certificates = Certificates.make() if tls else None
-        self._mysql = MysqlDoor(self._engine, self._users, port=mysql_port, certificates=self.certificates)
+        self._mysql = MysqlPort(self._engine, self._users, port=mysql_port, certificates=self.certificates)
         self._vstream = VStreamServer(
             self._storage,
             self._faults,
@@ -90,7 +90,7 @@ class LocalDatabase:
         keyspaces: Mapping[str, Sequence[str]] = DEFAULT_KEYSPACES,
         tables: Mapping[str, Iterable[str]] | None = None,
         **options: Any,
-    ) -> LocalDatabase:
+    ) -> EmbeddedDatabase:
         """Starts a database and runs statements in it.
 
         Args:
@@ -104,7 +104,7 @@ class LocalDatabase:
                 database.execute(statement, keyspace)
         return database
 
-    def __enter__(self) -> LocalDatabase:
+    def __enter__(self) -> EmbeddedDatabase:
         """Stops the database at the end of the block."""
         return self
 
@@ -169,6 +169,10 @@ class LocalDatabase:
     def position(self, keyspace: str, shard: str) -> str:
         """A shard's position with its flavor."""
         return f"MySQL56/{self.shard(keyspace, shard).executed}"
+
+    def shards(self, keyspace: str) -> list[str]:
+        """The names of the shards that serve a keyspace, in key order."""
+        return [shard.name for shard in self._storage.serving(keyspace)]
 
     def shard(self, keyspace: str, name: str) -> Shard:
         """A shard by name.

@@ -1,4 +1,4 @@
-"""The two ways in which the local database refuses: over SQL and over VStream."""
+"""The two ways in which the embedded database refuses: over SQL and over VStream."""
 
 from __future__ import annotations
 

@@ -13,13 +13,14 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from embedded_database import gtid, temporal
+from embedded_database import gtid
+from embedded_database.columns import temporal
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-    from embedded_database.schema import Column
+    from embedded_database.columns.schema import Column
 
 _COORDINATES = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _WKB_TYPES = {"POINT": 1, "LINESTRING": 2}

@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING
 
 from embedded_database import gtid
-from embedded_database.dml import TableWriter
+from embedded_database.sql.dml import TableWriter
 from embedded_database.storage import Shard, Transaction, physical
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from embedded_database.session import Engine
+    from embedded_database.sql.session import Engine
     from embedded_database.storage import Storage
 
 

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from embedded_database import functions, gtid
+from embedded_database.columns.values import Kept, ToWire, binlog_form, copy_form
 from embedded_database.errors import SqlError
-from embedded_database.values import Kept, ToWire, binlog_form, copy_form
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from embedded_database.schema import Column, Table
+    from embedded_database.columns.schema import Column, Table
 
 Cells = tuple[bytes | None, ...]
 Change = tuple[Cells | None, Cells | None]
@@ -138,7 +138,7 @@ class Storage:
 
     def __init__(self, folder: Path) -> None:
         """Creates an empty file in the folder."""
-        self._path = folder / "local.sqlite"
+        self._path = folder / "embedded.sqlite"
         self.writer = self._connect()
         self.writer.executescript("pragma journal_mode=wal; pragma synchronous=off;" + _SYSTEM_TABLES)
         self.shards: dict[str, list[Shard]] = {}

@@ -126,14 +126,14 @@ class SourcePlanetscale(AbstractSource):
             ) from None
 
     def check(self, logger: logging.Logger, config: Mapping[str, Any]) -> AirbyteConnectionStatus:
-        """Tries both doors; every failure is a sentence."""
+        """Tries both ports; every failure is a sentence."""
         succeeded, message = self.check_connection(logger, config)
         if succeeded:
             return AirbyteConnectionStatus(status=Status.SUCCEEDED)
         return AirbyteConnectionStatus(status=Status.FAILED, message=message)
 
     def check_connection(self, logger: logging.Logger, config: Mapping[str, Any]) -> tuple[bool, str | None]:
-        """Tries both doors.
+        """Tries both ports.
 
         Returns:
             Whether all of it worked, and otherwise why not and what to do.

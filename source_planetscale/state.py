@@ -215,10 +215,12 @@ def _parse_reshard(saved: object, stream: str, shard: str) -> Reshard | None:
     if raw is None:
         return None
     try:
-        positions = _plain(raw["positions"])
+        participants, positions = raw["participants"], _plain(raw["positions"])
+        if not isinstance(participants, list) or shard not in participants or not positions:
+            raise ValueError
         for position in positions.values():
             Position.parse(position)
-        return Reshard(int(raw["number"]), tuple(map(str, raw["participants"])), dict(positions))
+        return Reshard(int(raw["number"]), tuple(participants), dict(positions))
     except (AttributeError, KeyError, TypeError, ValueError):
         raise _damaged(stream, shard, "the reshard that ended it cannot be read") from None
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from source_planetscale.errors import ConfigError, SourceError
 from source_planetscale.shape import ShapeColumn, shape_of
-from source_planetscale.state import StreamState, state_messages
+from source_planetscale.state import Reshard, StreamState, state_messages
 from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.wire import vstream_pb2 as wire
@@ -61,22 +61,32 @@ POSITIONS = st.one_of(st.just(""), st.integers(1, 10**12).map(gtid))
 SHARDS = st.sampled_from(["-", "0", "-80", "80-", "-40", "40-80", "c0-"])
 
 
-@given(
-    cursors=st.dictionaries(SHARDS, st.tuples(POSITIONS, KEYS, SHAPES)),
-    cdc_cursor=st.integers(0, 2**53),
-    full_refresh=st.booleans(),
+RESHARDS = st.tuples(
+    st.integers(-(2**63), 2**63 - 1),
+    st.lists(SHARDS, max_size=2),
+    st.dictionaries(SHARDS, st.integers(1, 10**12).map(gtid), min_size=1),
 )
+SAVED_SHARDS = st.dictionaries(SHARDS, st.tuples(POSITIONS, KEYS, SHAPES, st.none() | RESHARDS))
+
+
+@given(shards=SAVED_SHARDS, cdc_cursor=st.integers(0, 2**53), full_refresh=st.booleans())
 def test_a_state_comes_back_as_it_was(
-    cursors: dict[str, tuple[str, bytes | None, Any]], cdc_cursor: int, full_refresh: bool
+    shards: dict[str, tuple[str, bytes | None, Any, Any]], cdc_cursor: int, full_refresh: bool
 ) -> None:
     state = StreamState(
-        {name: Cursor(KEYSPACE, name, *parts) for name, parts in cursors.items()}, cdc_cursor, full_refresh
+        {name: Cursor(KEYSPACE, name, *parts) for name, (*parts, _) in shards.items()},
+        {
+            name: Reshard(ended[0], (name, *ended[1]), ended[2])
+            for name, (*_, ended) in shards.items()
+            if ended is not None
+        },
+        cdc_cursor,
+        full_refresh,
     )
     assert parse(json.loads(json.dumps(state.to_json()))) == state
 
 
-def test_a_state_that_went_through_the_cdk_comes_back_as_it_was() -> None:
-    state = StreamState({SHARD: replace(MIDDLE, shape=SHAPE)}, 5)
+def through_the_cdk(state: StreamState) -> StreamState:
     message = {
         "type": "STREAM",
         "stream": {
@@ -85,7 +95,28 @@ def test_a_state_that_went_through_the_cdk_comes_back_as_it_was() -> None:
         },
     }
     manager = ConnectorStateManager([AirbyteStateMessageSerializer.load(message)])
-    assert parse(dict(manager.get_stream_state("orders", KEYSPACE))) == state
+    return parse(dict(manager.get_stream_state("orders", KEYSPACE)))
+
+
+ENDED = Reshard(2**63 - 1, (SHARD, "80-"), {"-": gtid(12)})
+
+
+@pytest.mark.parametrize("reshards", [{}, {SHARD: ENDED}], ids=["following", "resharded"])
+def test_a_state_that_went_through_the_cdk_comes_back_as_it_was(reshards: dict[str, Reshard]) -> None:
+    state = StreamState({SHARD: replace(MIDDLE, shape=SHAPE)}, reshards, 5)
+    assert through_the_cdk(state) == state
+
+
+def test_the_end_of_a_shard_stands_beside_its_cursor() -> None:
+    written = StreamState({SHARD: MIDDLE}, {SHARD: ENDED}).to_json()
+    assert written["shards"][SHARD] == {
+        "cursor": MIDDLE.encode(),
+        "reshard": {
+            "number": "9223372036854775807",
+            "participants": [SHARD, "80-"],
+            "positions": {"-": gtid(12)},
+        },
+    }
 
 
 def test_shards_of_one_shape_share_it() -> None:
@@ -326,6 +357,33 @@ def test_any_json_is_a_state_or_refused_in_a_sentence(content: object) -> None:
 )
 def test_a_damaged_state_is_refused(raw: dict[str, Any], named: str) -> None:
     assert named in refusal(raw)
+
+
+@pytest.mark.parametrize(
+    "reshard",
+    [
+        "text",
+        5,
+        [],
+        {},
+        {"number": "7", "participants": [SHARD]},
+        {"number": "x", "participants": [SHARD], "positions": {}},
+        {"number": None, "participants": [SHARD], "positions": {}},
+        {"number": "7", "participants": 5, "positions": {}},
+        {"number": "7", "participants": [SHARD], "positions": ["-40"]},
+        {"number": "7", "participants": [SHARD], "positions": {"-40": "garbage"}},
+        {"number": "7", "participants": [SHARD], "positions": {"-40": ""}},
+        {"number": "7", "participants": [SHARD], "positions": {"-40": None}},
+        {"number": "7", "participants": [], "positions": {"-40": gtid(5)}},
+        {"number": "7", "participants": [SHARD], "positions": {}},
+        {"number": "7", "participants": ["80-"], "positions": {"-40": gtid(5)}},
+        {"number": "7", "participants": SHARD, "positions": {"-40": gtid(5)}},
+    ],
+)
+def test_the_end_of_a_shard_that_cannot_be_read_is_damage(reshard: object) -> None:
+    text = refusal({"shards": {SHARD: {"cursor": MIDDLE.encode(), "reshard": reshard}}})
+    assert "the reshard that ended it cannot be read" in text
+    assert f"shard '{SHARD}'" in text
 
 
 @pytest.mark.parametrize("key", ["2", 1, [], {}])

@@ -1,4 +1,4 @@
-"""The contract of both servers: how changes of rows and of a table's shape come."""
+"""The contract of both databases: how changes of rows and of a table's shape come."""
 
 # ruff: noqa: S608 - names and statements are the tests' own
 
@@ -9,54 +9,54 @@ from typing import TYPE_CHECKING
 import pymysql
 import pytest
 
+from embedded_database.contract.database import MARKER, position, run, stream, table
 from embedded_database.contract.recording import Request, record, seen
-from embedded_database.contract.server import MARKER, position, run, stream, table
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from embedded_database.contract.server import Server
+    from embedded_database.contract.database import Database
 
 
-def test_current_gives_the_position_and_then_changes(server: Server) -> None:
-    name = table(server, "c_current")
+def test_current_gives_the_position_and_then_changes(database: Database) -> None:
+    name = table(database, "c_current")
     request = Request("src", {"0": "current"}, {name: f"select * from {name}"})
 
     recording = record(
-        server.grpc_port,
+        database.grpc_port,
         request,
         seen(MARKER),
-        started=lambda: run(server, f"insert into {name} values (999,'m')"),
+        started=lambda: run(database, f"insert into {name} values (999,'m')"),
     )
 
     assert [event.type for event in recording.responses[0]] == [wire.VGTID, wire.OTHER]
     assert recording.lines[-1] == "{BEGIN FIELD c_current ROW c_current .>(999,m) V COMMIT}"
 
 
-def test_heartbeats_come_where_they_are_asked_for(server: Server) -> None:
-    name = table(server, "c_heartbeat")
+def test_heartbeats_come_where_they_are_asked_for(database: Database) -> None:
+    name = table(database, "c_heartbeat")
 
     def heartbeat(responses: list[list[wire.VEvent]]) -> bool:
         return responses[-1][0].type == wire.HEARTBEAT
 
-    recording = stream(server, name, heartbeat, "current", flags={"heartbeat_interval": 1})
+    recording = stream(database, name, heartbeat, "current", flags={"heartbeat_interval": 1})
 
     (event,) = recording.responses[-1]
     assert (event.keyspace, event.shard) == ("", "")
     assert event.timestamp > 0
 
 
-def catch_up(server: Server, name: str, *statements: str) -> list[str]:
+def catch_up(database: Database, name: str, *statements: str) -> list[str]:
     """What a stream from before the statements shows of them; a marker row ends it and is left out."""
-    before = position(server, name)
-    run(server, *statements, f"insert into {name} (id) values ({MARKER.decode()})")
-    return stream(server, name, seen(MARKER), before).lines[:-1]
+    before = position(database, name)
+    run(database, *statements, f"insert into {name} (id) values ({MARKER.decode()})")
+    return stream(database, name, seen(MARKER), before).lines[:-1]
 
 
-def test_inserts_updates_and_deletes_carry_full_images(server: Server) -> None:
-    name = table(server, "c_changes")
+def test_inserts_updates_and_deletes_carry_full_images(database: Database) -> None:
+    name = table(database, "c_changes")
 
     assert catch_up(
-        server,
+        database,
         name,
         f"insert into {name} values (1,'a'),(2,'b')",
         f"update {name} set v = 'c' where id = 1",
@@ -72,11 +72,11 @@ def test_inserts_updates_and_deletes_carry_full_images(server: Server) -> None:
     ]
 
 
-def test_replace_and_on_duplicate_key_update_an_existing_row(server: Server) -> None:
-    name = table(server, "c_upserts")
+def test_replace_and_on_duplicate_key_update_an_existing_row(database: Database) -> None:
+    name = table(database, "c_upserts")
 
     assert catch_up(
-        server,
+        database,
         name,
         f"replace into {name} values (1,'a')",
         f"replace into {name} values (1,'b')",
@@ -91,21 +91,21 @@ def test_replace_and_on_duplicate_key_update_an_existing_row(server: Server) -> 
     ]
 
 
-def transaction(server: Server, *statements: str) -> None:
+def transaction(database: Database, *statements: str) -> None:
     """Runs statements on one connection."""
     connection = pymysql.connect(
-        host="127.0.0.1", port=server.mysql_port, user="user", password="password", database="src"
+        host="127.0.0.1", port=database.mysql_port, user="user", password="password", database="src"
     )
     with connection, connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
 
 
-def test_a_transaction_of_several_statements_has_a_row_event_for_each(server: Server) -> None:
-    name = table(server, "c_transaction")
-    before = position(server, name)
+def test_a_transaction_of_several_statements_has_a_row_event_for_each(database: Database) -> None:
+    name = table(database, "c_transaction")
+    before = position(database, name)
     transaction(
-        server,
+        database,
         "begin",
         f"insert into {name} values (1,'a')",
         f"update {name} set v = 'b' where id = 1",
@@ -113,7 +113,7 @@ def test_a_transaction_of_several_statements_has_a_row_event_for_each(server: Se
         "commit",
     )
 
-    assert stream(server, name, seen(MARKER), before).lines == [
+    assert stream(database, name, seen(MARKER), before).lines == [
         (
             "{BEGIN FIELD c_transaction ROW c_transaction .>(1,a) ROW c_transaction (1,a)>(1,b)"
             " ROW c_transaction .>(999,m) V COMMIT}"
@@ -121,12 +121,12 @@ def test_a_transaction_of_several_statements_has_a_row_event_for_each(server: Se
     ]
 
 
-def test_what_is_rolled_back_shows_nowhere(server: Server) -> None:
-    name = table(server, "c_rollback")
-    before = position(server, name)
-    transaction(server, "begin", f"insert into {name} values (1,'a')", "rollback")
+def test_what_is_rolled_back_shows_nowhere(database: Database) -> None:
+    name = table(database, "c_rollback")
+    before = position(database, name)
+    transaction(database, "begin", f"insert into {name} values (1,'a')", "rollback")
     transaction(
-        server,
+        database,
         "begin",
         f"insert into {name} values (2,'b')",
         "savepoint s",
@@ -134,30 +134,30 @@ def test_what_is_rolled_back_shows_nowhere(server: Server) -> None:
         "rollback to s",
         "commit",
     )
-    run(server, f"insert into {name} values (999,'m')")
+    run(database, f"insert into {name} values (999,'m')")
 
-    assert stream(server, name, seen(MARKER), before).lines[:-1] == [
+    assert stream(database, name, seen(MARKER), before).lines[:-1] == [
         "{BEGIN FIELD c_rollback ROW c_rollback .>(2,b) V COMMIT}"
     ]
 
 
-def test_a_transaction_on_another_table_moves_the_position_alone(server: Server) -> None:
-    name, other = table(server, "c_mine"), table(server, "c_other")
-    before = position(server, name)
-    run(server, f"insert into {other} values (1,'a')", f"insert into {name} values (999,'m')")
+def test_a_transaction_on_another_table_moves_the_position_alone(database: Database) -> None:
+    name, other = table(database, "c_mine"), table(database, "c_other")
+    before = position(database, name)
+    run(database, f"insert into {other} values (1,'a')", f"insert into {name} values (999,'m')")
 
-    responses = stream(server, name, seen(MARKER), before).responses
+    responses = stream(database, name, seen(MARKER), before).responses
 
     assert [wire.BEGIN, wire.VGTID, wire.COMMIT] in [
         [event.type for event in group] for group in responses[:-1]
     ]
 
 
-def test_an_added_column_comes_with_a_ddl_event_and_new_fields(server: Server) -> None:
-    name = table(server, "c_ddl")
+def test_an_added_column_comes_with_a_ddl_event_and_new_fields(database: Database) -> None:
+    name = table(database, "c_ddl")
 
     assert catch_up(
-        server,
+        database,
         name,
         f"insert into {name} values (1,'a')",
         f"alter table {name} add column w int default 7",
@@ -168,10 +168,10 @@ def test_an_added_column_comes_with_a_ddl_event_and_new_fields(server: Server) -
     ]
 
 
-def test_truncate_is_a_ddl_event_without_deletes(server: Server) -> None:
-    name = table(server, "c_truncate")
+def test_truncate_is_a_ddl_event_without_deletes(database: Database) -> None:
+    name = table(database, "c_truncate")
 
-    assert catch_up(server, name, f"insert into {name} values (1,'a')", f"truncate table {name}")[1:] == [
+    assert catch_up(database, name, f"insert into {name} values (1,'a')", f"truncate table {name}")[1:] == [
         "{V DDL truncate table c_truncate}"
     ]
 
@@ -187,13 +187,13 @@ def test_truncate_is_a_ddl_event_without_deletes(server: Server) -> None:
     ],
 )
 def test_a_row_from_before_a_ddl_is_read_with_the_schema_of_today(
-    server: Server, case: str, change: str, expected: str
+    database: Database, case: str, change: str, expected: str
 ) -> None:
-    name = table(server, f"c_lag_{case}", "id int primary key, a int, b int")
-    before = position(server, name)
-    run(server, f"insert into {name} values (1,5,6)", f"alter table {name} {change}")
+    name = table(database, f"c_lag_{case}", "id int primary key, a int, b int")
+    before = position(database, name)
+    run(database, f"insert into {name} values (1,5,6)", f"alter table {name} {change}")
 
-    recording = stream(server, name, seen(b"1"), before)
+    recording = stream(database, name, seen(b"1"), before)
 
     assert recording.lines[-1].replace(f" {name}", "") == f"{{BEGIN {expected} V COMMIT}}"
     names = {
@@ -205,24 +205,24 @@ def test_a_row_from_before_a_ddl_is_read_with_the_schema_of_today(
     assert [column.name for column in recording.fields] == names[case]
 
 
-def test_an_old_enum_value_comes_under_the_label_that_its_number_has_today(server: Server) -> None:
-    name = table(server, "c_lag_enum", "id int primary key, e enum('x','y')")
-    before = position(server, name)
+def test_an_old_enum_value_comes_under_the_label_that_its_number_has_today(database: Database) -> None:
+    name = table(database, "c_lag_enum", "id int primary key, e enum('x','y')")
+    before = position(database, name)
     run(
-        server,
+        database,
         f"insert into {name} values (1,'y')",
         f"alter table {name} modify column e enum('q','x','y')",
     )
 
-    assert stream(server, name, seen(b"1"), before).rows == [[b"1", b"x"]]
+    assert stream(database, name, seen(b"1"), before).rows == [[b"1", b"x"]]
 
 
-def test_more_columns_in_an_event_than_in_the_table_end_the_stream(server: Server) -> None:
-    name = table(server, "c_lag_less", "id int primary key, a int, b int")
-    before = position(server, name)
-    run(server, f"insert into {name} values (1,5,6)", f"alter table {name} drop column b")
+def test_more_columns_in_an_event_than_in_the_table_end_the_stream(database: Database) -> None:
+    name = table(database, "c_lag_less", "id int primary key, a int, b int")
+    before = position(database, name)
+    run(database, f"insert into {name} values (1,5,6)", f"alter table {name} drop column b")
 
-    recording = stream(server, name, seen(b"1"), before)
+    recording = stream(database, name, seen(b"1"), before)
 
     assert recording.code == "UNKNOWN"
     assert f"cannot determine table columns for {name}" in recording.details

@@ -1,4 +1,4 @@
-"""The contract of both servers: the codes and texts with which a stream is refused or ends."""
+"""The contract of both databases: the codes and texts with which a stream is refused or ends."""
 
 # ruff: noqa: S608 - names and statements are the tests' own
 
@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from embedded_database.contract.database import COPY_ENDS, run, stream, table
 from embedded_database.contract.recording import Request, copied, record, responses_at_least
-from embedded_database.contract.server import COPY_ENDS, run, stream, table
 
 if TYPE_CHECKING:
-    from embedded_database.contract.server import Server
+    from embedded_database.contract.database import Database
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 
-def test_a_rule_without_a_filter_copies_a_table_and_then_fails(server: Server) -> None:
-    name = table(server, "c_unfiltered")
+def test_a_rule_without_a_filter_copies_a_table_and_then_fails(database: Database) -> None:
+    name = table(database, "c_unfiltered")
     request = Request("src", {"0": ""}, {name: ""})
 
     def insert_once_copied(responses: list[list[wire.VEvent]]) -> bool:
         if copied(responses):
-            run(server, f"insert into {name} values (1,'a')")
+            run(database, f"insert into {name} values (1,'a')")
         return False
 
-    recording = record(server.grpc_port, request, insert_once_copied)
+    recording = record(database.grpc_port, request, insert_once_copied)
 
     assert recording.lines == ["{BEGIN FIELD c_unfiltered}", "{V}", *COPY_ENDS]
     assert recording.code == "UNKNOWN"
     assert "Query was empty" in recording.details
 
 
-def test_an_unknown_table_is_refused_in_a_copy_alone(server: Server) -> None:
-    refused = stream(server, "c_nowhere", copied)
-    current = stream(server, "c_nowhere", responses_at_least(1), "current")
+def test_an_unknown_table_is_refused_in_a_copy_alone(database: Database) -> None:
+    refused = stream(database, "c_nowhere", copied)
+    current = stream(database, "c_nowhere", responses_at_least(1), "current")
 
     assert refused.code == "UNKNOWN"
     assert "table c_nowhere is not present in the database" in refused.details
@@ -58,12 +58,12 @@ def test_an_unknown_table_is_refused_in_a_copy_alone(server: Server) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_streamed_is_refused_with_vtgates_code_and_text(
-    server: Server, keyspace: str, shard: str, gtid: str, code: str, text: str
+    database: Database, keyspace: str, shard: str, gtid: str, code: str, text: str
 ) -> None:
-    name = table(server, "c_refused")
+    name = table(database, "c_refused")
     request = Request(keyspace, {shard: gtid}, {name: ""})
 
-    recording = record(server.grpc_port, request, responses_at_least(1))
+    recording = record(database.grpc_port, request, responses_at_least(1))
 
     assert recording.code == code
     assert text in recording.details

@@ -1,4 +1,4 @@
-"""The contract of both servers: what statements over MySQL's protocol find."""
+"""The contract of both databases: what statements over MySQL's protocol find."""
 
 # ruff: noqa: S608 - names and statements are the tests' own
 
@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from embedded_database.contract.server import run, table
+from embedded_database.contract.database import run, table
 
 if TYPE_CHECKING:
-    from embedded_database.contract.server import Server
+    from embedded_database.contract.database import Database
 
 
-def test_discovery_queries_answer_as_vtgate_does(server: Server) -> None:
+def test_discovery_queries_answer_as_vtgate_does(database: Database) -> None:
     table(
-        server,
+        database,
         "c_discovered",
         "b int, a varchar(10) character set latin1 not null, e enum('x','y') default 'y',"
         " u bigint unsigned, d decimal(10,2), t timestamp(3) null, g int generated always as (b + 1) virtual,"
         " primary key (a, b), key other (u)",
     )
 
-    columns = server.execute(
+    columns = database.execute(
         "select column_name, column_type, character_set_name, is_nullable, column_key, extra, column_default"
         " from information_schema.columns where table_schema = 'src' and table_name = 'c_discovered'"
         " order by ordinal_position",
         "src",
     )
-    keys = server.execute(
+    keys = database.execute(
         "select index_name, seq_in_index, column_name, non_unique from information_schema.statistics"
         " where table_schema = database() and table_name = 'c_discovered' order by 1, 2",
         "src",
     )
-    kinds = server.execute(
+    kinds = database.execute(
         "select table_type from information_schema.tables"
         " where table_schema = database() and table_name = 'c_discovered'",
         "src",
@@ -53,29 +53,29 @@ def test_discovery_queries_answer_as_vtgate_does(server: Server) -> None:
     assert kinds == [("BASE TABLE",)]
 
 
-def test_shards_and_targets_answer_as_vtgate_does(server: Server) -> None:
-    name = table(server, "c_executed")
-    run(server, f"insert into {name} values (1,'a')")
+def test_shards_and_targets_answer_as_vtgate_does(database: Database) -> None:
+    name = table(database, "c_executed")
+    run(database, f"insert into {name} values (1,'a')")
 
-    shards = {name for (name,) in server.execute("show vitess_shards", "src")}
-    ((database,),) = server.execute("select database()", "shop:-80@primary")
-    ((executed, purged),) = server.execute(
+    shards = {name for (name,) in database.execute("show vitess_shards", "src")}
+    ((target,),) = database.execute("select database()", "shop:-80@primary")
+    ((executed, purged),) = database.execute(
         "select @@global.gtid_executed, @@global.gtid_purged", "src:0@primary"
     )
-    ((contains,),) = server.execute(
+    ((contains,),) = database.execute(
         "select gtid_subset(@@global.gtid_purged, @@global.gtid_executed)", "src:0@primary"
     )
 
     assert {"shop/-80", "shop/80-", "src/0"} <= shards
-    assert database == "shop:-80@primary"
+    assert target == "shop:-80@primary"
     assert ":1-" in executed
     assert isinstance(purged, str)
     assert contains == 1
 
 
-def test_an_unknown_keyspace_is_refused_with_the_login(server: Server) -> None:
+def test_an_unknown_keyspace_is_refused_with_the_login(database: Database) -> None:
     with pytest.raises(Exception, match="unknown database 'nowhere'") as refusal:
-        server.execute("select 1", "nowhere")
+        database.execute("select 1", "nowhere")
 
     assert refusal.value.args[0] == 1049
 
@@ -101,29 +101,29 @@ def test_an_unknown_keyspace_is_refused_with_the_login(server: Server) -> None:
     ],
 )
 def test_a_condition_finds_a_row_by_value(
-    server: Server, definition: str, literal: str, condition: str
+    database: Database, definition: str, literal: str, condition: str
 ) -> None:
-    name = table(server, "c_condition", f"id int primary key, k {definition}")
-    run(server, f"insert into {name} values (1, {literal}), (2, null)")
+    name = table(database, "c_condition", f"id int primary key, k {definition}")
+    run(database, f"insert into {name} values (1, {literal}), (2, null)")
 
-    found = server.execute(f"select id from {name} where k {condition}", "src")
-    run(server, f"delete from {name} where k {condition}")
+    found = database.execute(f"select id from {name} where k {condition}", "src")
+    run(database, f"delete from {name} where k {condition}")
 
     assert found == [(1,)]
-    assert server.execute(f"select id from {name}", "src") == [(2,)]
+    assert database.execute(f"select id from {name}", "src") == [(2,)]
 
 
-def test_values_read_back_over_sql_as_they_were_written(server: Server) -> None:
+def test_values_read_back_over_sql_as_they_were_written(database: Database) -> None:
     name = table(
-        server,
+        database,
         "c_values",
         "id int primary key, u bigint unsigned, d decimal(10,2), b varbinary(9), f double, n varchar(9),"
         " bit9 bit(9)",
     )
     row = (1, 2**64 - 1, "0.50", b"\0\xff'\\", 1.5, "é€", 5)
-    server.execute(f"insert into {name} values (%s,%s,%s,%s,%s,%s,%s)", "src", row)
+    database.execute(f"insert into {name} values (%s,%s,%s,%s,%s,%s,%s)", "src", row)
 
-    ((key, unsigned, decimal, data, number, text, bits),) = server.execute(f"select * from {name}", "src")
+    ((key, unsigned, decimal, data, number, text, bits),) = database.execute(f"select * from {name}", "src")
 
     assert (key, unsigned, str(decimal), data) == (1, 2**64 - 1, "0.50", b"\0\xff'\\")
     assert (number, text, bits) == (1.5, "é€", b"\0\x05")

@@ -1,4 +1,4 @@
-"""The contract of both servers: each type's description and bytes, in the copy and in the binlog."""
+"""The contract of both databases: each type's description and bytes, in the copy and in the binlog."""
 
 # ruff: noqa: S608 - names and statements are the tests' own
 
@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from embedded_database.contract.database import position, run, stream, table
 from embedded_database.contract.recording import copied, seen
-from embedded_database.contract.server import position, run, stream, table
 from embedded_database.contract.type_cases import CASES, Case
 
 if TYPE_CHECKING:
+    from embedded_database.contract.database import Database
     from embedded_database.contract.recording import Recording
-    from embedded_database.contract.server import Server
 
 
 @pytest.fixture(scope="module")
-def types_table(server: Server) -> tuple[Recording, Recording]:
+def types_table(database: Database) -> tuple[Recording, Recording]:
     """A table with a column of each type, in the copy and in the binlog."""
     columns = ", ".join(f"{case.name} {case.definition}" for case in CASES)
-    name = table(server, "c_types", f"id int primary key, {columns}, unique key uq (vn, ti), key k1 (si)")
-    before = position(server, name)
+    name = table(database, "c_types", f"id int primary key, {columns}, unique key uq (vn, ti), key k1 (si)")
+    before = position(database, name)
     values = ", ".join(case.literal for case in CASES)
-    run(server, f"insert into {name} values (1, {values})")
-    return stream(server, name, copied), stream(server, name, seen(b"1"), before)
+    run(database, f"insert into {name} values (1, {values})")
+    return stream(database, name, copied), stream(database, name, seen(b"1"), before)
 
 
 @pytest.mark.parametrize(("at", "case"), [pytest.param(at, c, id=c.name) for at, c in enumerate(CASES, 1)])

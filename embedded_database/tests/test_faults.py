@@ -1,4 +1,4 @@
-"""Each fault of the local database does what its name says, to the streams in its scope alone."""
+"""Each fault of the embedded database does what its name says, to the streams in its scope alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pymysql
 import pytest
 
-from embedded_database import Limits, LocalDatabase
+from embedded_database import EmbeddedDatabase, Limits
 from embedded_database.contract.recording import (
     Request,
     copied,
@@ -27,9 +27,9 @@ SMALL_PACKET = 500
 
 
 @pytest.fixture
-def database() -> Iterator[LocalDatabase]:
+def database() -> Iterator[EmbeddedDatabase]:
     limits = Limits(packet_bytes=SMALL_PACKET, unservable_seconds=0.2)
-    with LocalDatabase(users={}, limits=limits) as running:
+    with EmbeddedDatabase(users={}, limits=limits) as running:
         for keyspace in ("src", "shop"):
             running.create_table(keyspace, "create table t (id bigint primary key, v varchar(20))")
             running.fill(keyspace, "t", ROWS)
@@ -37,7 +37,7 @@ def database() -> Iterator[LocalDatabase]:
 
 
 def stream(
-    database: LocalDatabase,
+    database: EmbeddedDatabase,
     until: Until = copied,
     gtid: str = "",
     keyspace: str = "src",
@@ -52,7 +52,7 @@ def count(responses: Responses) -> int:
     return sum(len(group) for group in responses)
 
 
-def test_a_cut_ends_the_connection_within_the_bytes(database: LocalDatabase) -> None:
+def test_a_cut_ends_the_connection_within_the_bytes(database: EmbeddedDatabase) -> None:
     database.fault("cut", after_bytes=3000)
 
     cut, whole = stream(database), stream(database)
@@ -66,7 +66,7 @@ def test_a_cut_ends_the_connection_within_the_bytes(database: LocalDatabase) -> 
 # The first two responses of a copy have two events and one.
 @pytest.mark.parametrize("after_events", [0, 2, 3, 7, 100])
 def test_an_error_comes_with_its_code_and_text_after_whole_responses_up_to_its_event(
-    database: LocalDatabase, after_events: int
+    database: EmbeddedDatabase, after_events: int
 ) -> None:
     database.fault("error", after_events=after_events, code="RESOURCE_EXHAUSTED", message="too much")
 
@@ -78,13 +78,13 @@ def test_an_error_comes_with_its_code_and_text_after_whole_responses_up_to_its_e
     assert count(failed.responses) <= after_events < count(whole.responses[: sent + 1])
 
 
-def test_a_fault_fires_as_often_as_it_is_told(database: LocalDatabase) -> None:
+def test_a_fault_fires_as_often_as_it_is_told(database: EmbeddedDatabase) -> None:
     database.fault("error", times=2)
 
     assert [stream(database).code for _ in range(3)] == ["UNAVAILABLE", "UNAVAILABLE", ""]
 
 
-def test_a_fault_without_a_number_of_times_fires_until_it_is_cleared(database: LocalDatabase) -> None:
+def test_a_fault_without_a_number_of_times_fires_until_it_is_cleared(database: EmbeddedDatabase) -> None:
     database.fault("error", times=0)
 
     before = [stream(database).code for _ in range(3)]
@@ -96,7 +96,7 @@ def test_a_fault_without_a_number_of_times_fires_until_it_is_cleared(database: L
 
 @pytest.mark.parametrize("scope", [{"keyspace": "shop"}, {"shard": "-80"}, {"table": "other"}])
 def test_a_fault_leaves_streams_out_of_its_scope_alone(
-    database: LocalDatabase, scope: dict[str, str]
+    database: EmbeddedDatabase, scope: dict[str, str]
 ) -> None:
     database.fault("error", **scope)
 
@@ -105,7 +105,7 @@ def test_a_fault_leaves_streams_out_of_its_scope_alone(
 
 @pytest.mark.parametrize("heartbeats", [False, True])
 def test_a_stall_holds_events_back_with_and_without_heartbeats(
-    database: LocalDatabase, heartbeats: bool
+    database: EmbeddedDatabase, heartbeats: bool
 ) -> None:
     database.fault("stall", after_events=3, heartbeats=heartbeats)
     beats: list[int] = []
@@ -123,7 +123,7 @@ def test_a_stall_holds_events_back_with_and_without_heartbeats(
     assert len(recording.rows) == ROWS
 
 
-def test_a_slow_stream_keeps_to_its_rate(database: LocalDatabase) -> None:
+def test_a_slow_stream_keeps_to_its_rate(database: EmbeddedDatabase) -> None:
     # The second response would take minutes: it comes only because the fault is cleared.
     database.fault("slow", bytes_per_second=1)
 
@@ -135,7 +135,7 @@ def test_a_slow_stream_keeps_to_its_rate(database: LocalDatabase) -> None:
     assert len(stream(database, until).rows) == ROWS
 
 
-def test_a_purged_position_is_silence_and_then_no_tablet(database: LocalDatabase) -> None:
+def test_a_purged_position_is_silence_and_then_no_tablet(database: EmbeddedDatabase) -> None:
     before = database.position("src", "0")
     database.execute("insert into t values (1000,'a')", "src")
     database.fault("purge", keyspace="src")
@@ -151,7 +151,7 @@ def test_a_purged_position_is_silence_and_then_no_tablet(database: LocalDatabase
 
 @pytest.mark.parametrize("ahead", [True, False])
 def test_a_position_that_the_shard_does_not_know_is_silence_and_then_no_tablet(
-    database: LocalDatabase, ahead: bool
+    database: EmbeddedDatabase, ahead: bool
 ) -> None:
     uuid = database.shard("src", "0").uuid if ahead else "00000000-0000-0000-0000-000000000001"
 
@@ -159,7 +159,7 @@ def test_a_position_that_the_shard_does_not_know_is_silence_and_then_no_tablet(
 
 
 def test_heartbeats_go_on_while_no_tablet_serves_a_position() -> None:
-    with LocalDatabase(users={}, limits=Limits(unservable_seconds=60)) as database:
+    with EmbeddedDatabase(users={}, limits=Limits(unservable_seconds=60)) as database:
         database.create_table("src", "create table t (id int primary key)")
         foreign = "MySQL56/00000000-0000-0000-0000-000000000001:1"
 
@@ -168,7 +168,7 @@ def test_heartbeats_go_on_while_no_tablet_serves_a_position() -> None:
         assert recording.lines == ["{HEARTBEAT}"]
 
 
-def test_a_shard_that_is_down_ends_its_streams_and_refuses_sql(database: LocalDatabase) -> None:
+def test_a_shard_that_is_down_ends_its_streams_and_refuses_sql(database: EmbeddedDatabase) -> None:
     request = Request("src", {"0": "current"}, {"t": "select * from t"})
 
     def down() -> None:
@@ -185,7 +185,7 @@ def test_a_shard_that_is_down_ends_its_streams_and_refuses_sql(database: LocalDa
     assert stream(database).code == ""
 
 
-def test_a_large_message_breaks_a_client_with_a_limit_alone(database: LocalDatabase) -> None:
+def test_a_large_message_breaks_a_client_with_a_limit_alone(database: EmbeddedDatabase) -> None:
     database.fault("large_message", after_events=2, size=5_000_000)
 
     recording = stream(database)
@@ -196,7 +196,7 @@ def test_a_large_message_breaks_a_client_with_a_limit_alone(database: LocalDatab
 
 
 def test_a_huge_transaction_begins_in_its_first_response_and_commits_in_its_last(
-    database: LocalDatabase,
+    database: EmbeddedDatabase,
 ) -> None:
     before = database.position("src", "0")
     database.fault("huge_transaction", keyspace="src", table="t", size=20_000, first=1000)
@@ -214,7 +214,7 @@ def journals(recording: Recording) -> list[wire.Journal]:
     return [event.journal for event in recording.events(wire.JOURNAL)]
 
 
-def test_a_reshard_at_a_row_ends_a_stream_that_asked_to_stop(database: LocalDatabase) -> None:
+def test_a_reshard_at_a_row_ends_a_stream_that_asked_to_stop(database: EmbeddedDatabase) -> None:
     database.fault("reshard", keyspace="src", after_rows=50, shards="-80 80-")
 
     recording = stream(database, lambda _: False, stop_on_reshard=True)
@@ -229,7 +229,7 @@ def test_a_reshard_at_a_row_ends_a_stream_that_asked_to_stop(database: LocalData
     assert database.execute("select count(*) from t", "src") == [(ROWS,)]
 
 
-def test_new_shards_go_on_where_the_journal_says(database: LocalDatabase) -> None:
+def test_new_shards_go_on_where_the_journal_says(database: EmbeddedDatabase) -> None:
     before = database.position("src", "0")
     database.reshard("src", ["-80", "80-"])
     database.execute("insert into t values (1001,'a'),(1002,'b'),(1003,'c'),(1004,'d')", "src")
@@ -247,7 +247,7 @@ def test_new_shards_go_on_where_the_journal_says(database: LocalDatabase) -> Non
     assert sorted(row[0] or b"" for row in rows) == [b"1001", b"1002", b"1003", b"1004"]
 
 
-def test_a_stream_without_flags_moves_to_the_new_shards_by_itself(database: LocalDatabase) -> None:
+def test_a_stream_without_flags_moves_to_the_new_shards_by_itself(database: EmbeddedDatabase) -> None:
     before = database.position("src", "0")
     database.reshard("src", ["-80", "80-"])
     database.execute("insert into t values (1001,'a')", "src")
@@ -260,7 +260,7 @@ def test_a_stream_without_flags_moves_to_the_new_shards_by_itself(database: Loca
 
 
 def test_a_merge_gives_the_journal_and_then_an_error_to_a_stream_of_one_participant(
-    database: LocalDatabase,
+    database: EmbeddedDatabase,
 ) -> None:
     before = database.position("shop", "-80")
     database.reshard("shop", ["-"])
@@ -274,7 +274,7 @@ def test_a_merge_gives_the_journal_and_then_an_error_to_a_stream_of_one_particip
     assert "not all journaling participants are in the stream" in recording.details
 
 
-def test_a_removed_shard_is_unknown(database: LocalDatabase) -> None:
+def test_a_removed_shard_is_unknown(database: EmbeddedDatabase) -> None:
     database.reshard("src", ["-80", "80-"])
     database.complete_reshard("src")
 
@@ -284,7 +284,7 @@ def test_a_removed_shard_is_unknown(database: LocalDatabase) -> None:
     assert "shard provided in VGTID, 0, not found in the src keyspace" in recording.details
 
 
-def test_a_fault_can_be_made_and_cleared_by_sql(database: LocalDatabase) -> None:
+def test_a_fault_can_be_made_and_cleared_by_sql(database: EmbeddedDatabase) -> None:
     database.execute("set @@fault = 'error times=0 code=ABORTED message=\"by hand\"'", "src")
     failed = stream(database)
     database.execute("set @@fault = 'clear'", "src")
@@ -293,6 +293,6 @@ def test_a_fault_can_be_made_and_cleared_by_sql(database: LocalDatabase) -> None
     assert stream(database).code == ""
 
 
-def test_an_unknown_fault_is_refused(database: LocalDatabase) -> None:
+def test_an_unknown_fault_is_refused(database: EmbeddedDatabase) -> None:
     with pytest.raises(pymysql.Error, match="'earthquake' is not a valid FaultKind"):
         database.execute("set @@fault = 'earthquake'", "src")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded_database import rewrite
-from embedded_database.plain_insert import scan
+from embedded_database.sql import rewrite
+from embedded_database.sql.plain_insert import scan
 
 VALUES = st.one_of(
     st.none(),

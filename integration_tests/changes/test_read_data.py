@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from integration_tests.support.command import Command, configured, positions, read, read_well
+from integration_tests.support.destination import CURSOR, DELETED_AT
 from integration_tests.support.tables import create, executed_position, insert, on_shard
 from source_planetscale.vstream.position import Position
 
@@ -107,9 +108,9 @@ def test_a_delete_and_the_old_key_of_a_changed_row_are_records_with_the_change_c
 ) -> None:
     config = vitess.config("src", include_cdc_columns=True)
     done = read_well(config, "data_changes", state=copied.state)
-    deleted = [row["id"] for row in done.records("data_changes") if row["_ab_cdc_deleted_at"]]
+    deleted = [row["id"] for row in done.records("data_changes") if row[DELETED_AT]]
     assert deleted == [2, 3]
-    cursors = [row["_ab_cdc_cursor"] for row in done.records("data_changes")]
+    cursors = [row[CURSOR] for row in done.records("data_changes")]
     assert cursors == sorted(set(cursors))
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from embedded_database.relay import Relay, cut, delay, refuse, stall
 from integration_tests.support.command import Command, configured, cursors, read, read_well
-from integration_tests.support.proxy import Proxy, cut, delay, refuse, stall
+from integration_tests.support.destination import DELETED_AT
 from integration_tests.support.tables import create, executed_position, insert, on_shard
 from integration_tests.vitess.cluster import VitessCluster
 from source_planetscale.vstream.position import Position
@@ -36,9 +37,9 @@ def vitess(vitess: VitessCluster) -> Iterator[VitessCluster]:
 
 
 @pytest.fixture
-def proxy(vitess: VitessCluster) -> Iterator[Proxy]:
-    with Proxy(vitess.grpc_port) as proxy:
-        yield proxy
+def relay(vitess: VitessCluster) -> Iterator[Relay]:
+    with Relay(vitess.grpc_port) as relay:
+        yield relay
 
 
 @pytest.fixture
@@ -49,8 +50,8 @@ def table(vitess: VitessCluster) -> str:
     return TABLE
 
 
-def through(proxy: Proxy, vitess: VitessCluster, **overrides: object) -> dict[str, object]:
-    return vitess.config("src", grpc_port=proxy.port, timeout_seconds=20, **overrides)
+def through(relay: Relay, vitess: VitessCluster, **overrides: object) -> dict[str, object]:
+    return vitess.config("src", grpc_port=relay.port, timeout_seconds=20, **overrides)
 
 
 def update(vitess: VitessCluster, note: str) -> None:
@@ -78,115 +79,115 @@ def with_position(
 
 
 def test_a_connection_cut_in_the_copy_goes_on_after_the_last_key(
-    vitess: VitessCluster, table: str, proxy: Proxy
+    vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
-    proxy.plan(cut(1_000_000, slowed=0.01))
-    done = read_well(through(proxy, vitess), table)
-    assert len(proxy.met) == 1
+    relay.plan(cut(1_000_000, slowed=0.01))
+    done = read_well(through(relay, vitess), table)
+    assert len(relay.met) == 1
     assert ids(done) == list(range(ROWS))
     assert any("broke off" in line for line in done.logs)
 
 
 def test_a_connection_cut_in_catch_up_goes_on_from_the_last_transaction(
-    vitess: VitessCluster, table: str, proxy: Proxy
+    vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
     first = read_well(vitess.config("src"), table)
     for part in range(10):
         update(vitess, f"concat('new', note) where id between {part * 100} and {part * 100 + 99}")
-    proxy.plan(cut(700_000, slowed=0.01))
-    done = read_well(through(proxy, vitess), table, state=first.state)
-    assert len(proxy.met) == 1
+    relay.plan(cut(700_000, slowed=0.01))
+    done = read_well(through(relay, vitess), table, state=first.state)
+    assert len(relay.met) == 1
     assert sorted(set(ids(done))) == list(range(1000))
     # The transaction that was cut comes again, those before it do not.
     assert len(ids(done)) <= 1100
 
 
 def test_a_cut_inside_a_transaction_of_many_responses_loses_and_skips_none_of_it(
-    vitess: VitessCluster, table: str, proxy: Proxy
+    vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
     first = read_well(vitess.config("src"), table)
     update(vitess, "concat('new', note)")
-    proxy.plan(cut(1_000_000, slowed=0.01), cut(2_000_000, slowed=0.01))
-    done = read_well(through(proxy, vitess), table, state=first.state)
-    assert len(proxy.met) == 2
+    relay.plan(cut(1_000_000, slowed=0.01), cut(2_000_000, slowed=0.01))
+    done = read_well(through(relay, vitess), table, state=first.state)
+    assert len(relay.met) == 2
     assert set(ids(done)) == set(range(ROWS))
 
 
 def test_a_state_in_the_middle_of_a_large_transaction_stands_before_it(
-    vitess: VitessCluster, table: str, proxy: Proxy
+    vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
     first = read_well(vitess.config("src"), table)
     update(vitess, "concat('new', note)")
-    proxy.always(cut(1_000_000, slowed=0.01))
-    broken = read(through(proxy, vitess, max_retries=0), table, state=first.state)
+    relay.always(cut(1_000_000, slowed=0.01))
+    broken = read(through(relay, vitess, max_retries=0), table, state=first.state)
     assert broken.statuses(table)[-1] == "INCOMPLETE"
-    proxy.heal()
-    done = read_well(through(proxy, vitess), table, state=broken.state)
+    relay.heal()
+    done = read_well(through(relay, vitess), table, state=broken.state)
     assert sorted(ids(done)) == list(range(ROWS))
 
 
 def test_retries_count_only_attempts_without_progress(
-    vitess: VitessCluster, table: str, proxy: Proxy
+    vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
-    proxy.always(cut(700_000, slowed=0.01))
-    done = read_well(through(proxy, vitess, max_retries=1), table)
-    assert len(proxy.met) >= 3
+    relay.always(cut(700_000, slowed=0.01))
+    done = read_well(through(relay, vitess, max_retries=1), table)
+    assert len(relay.met) >= 3
     assert set(ids(done)) == set(range(ROWS))
 
 
 def test_an_end_of_retries_is_incomplete_with_its_progress_saved(
-    vitess: VitessCluster, table: str, proxy: Proxy
+    vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
-    proxy.plan(cut(1_000_000, slowed=0.01))
-    proxy.always(refuse())
-    broken = read(through(proxy, vitess, max_retries=1), table)
+    relay.plan(cut(1_000_000, slowed=0.01))
+    relay.always(refuse())
+    broken = read(through(relay, vitess, max_retries=1), table)
     assert broken.exit_code != 0
     assert broken.statuses(table)[-1] == "INCOMPLETE"
     (message,) = broken.errors_of(table)
     assert "2 attempts without progress" in message
     assert "table faults_rows, shard 0" in message
-    proxy.heal()
+    relay.heal()
     # Nothing was written meanwhile: the position is the same, and the copy goes on all the same.
-    rest = read_well(through(proxy, vitess), table, state=broken.state)
+    rest = read_well(through(relay, vitess), table, state=broken.state)
     assert ids(broken) + ids(rest) == list(range(ROWS))
     assert 0 < len(ids(broken)) < ROWS
 
 
 def test_a_stalled_connection_is_given_up_and_read_on_over_a_new_one(
-    vitess: VitessCluster, table: str, proxy: Proxy
+    vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
-    proxy.plan(stall(1_000_000))
-    done = read_well({**through(proxy, vitess), "timeout_seconds": 3}, table)
-    assert len(proxy.met) == 1
+    relay.plan(stall(1_000_000))
+    done = read_well({**through(relay, vitess), "timeout_seconds": 3}, table)
+    assert len(relay.met) == 1
     assert ids(done) == list(range(ROWS))
     assert any("nothing came for 3 seconds" in line for line in done.logs)
 
 
 def test_a_sync_longer_than_the_timeout_goes_on_while_there_is_progress(
-    vitess: VitessCluster, table: str, proxy: Proxy
+    vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
-    proxy.always(delay(0.03))
-    done = read_well({**through(proxy, vitess, max_retries=0), "timeout_seconds": 3}, table)
+    relay.always(delay(0.03))
+    done = read_well({**through(relay, vitess, max_retries=0), "timeout_seconds": 3}, table)
     assert ids(done) == list(range(ROWS))
 
 
 @pytest.mark.parametrize("synced_before", [False, True])
 def test_a_position_that_cannot_be_looked_up_is_an_error_and_no_empty_success(
-    vitess: VitessCluster, table: str, proxy: Proxy, *, synced_before: bool
+    vitess: VitessCluster, table: str, relay: Relay, *, synced_before: bool
 ) -> None:
     state = read_well(vitess.config("src"), table).state if synced_before else None
-    proxy.always(refuse())
-    done = read(through(proxy, vitess, max_retries=1), table, state=state)
+    relay.always(refuse())
+    done = read(through(relay, vitess, max_retries=1), table, state=state)
     assert done.exit_code != 0
     assert done.statuses(table)[-1] == "INCOMPLETE"
     assert "current position of shard 0 of keyspace src could not be read" in done.errors_of(table)[0]
     assert ids(done) == []
 
 
-def read_while(proxy: Proxy, vitess: VitessCluster, table: str, *happens: Callable[[], None]) -> Run:
+def read_while(relay: Relay, vitess: VitessCluster, table: str, *happens: Callable[[], None]) -> Run:
     """Reads a table slowly and has things happen once the first record is there."""
-    proxy.plan(delay(0.02))
-    config = through(proxy, vitess, max_retries=20)
+    relay.plan(delay(0.02))
+    config = through(relay, vitess, max_retries=20)
     with Command(["read"], config, configured(table, namespace="src")) as command:
         command.next_message("RECORD")
         for each in happens:
@@ -195,17 +196,17 @@ def read_while(proxy: Proxy, vitess: VitessCluster, table: str, *happens: Callab
 
 
 def test_a_restart_of_vtgate_in_the_copy_is_waited_for(
-    vitess: VitessCluster, table: str, proxy: Proxy
+    vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
-    done = read_while(proxy, vitess, table, vitess.kill_vtgate, vitess.start_vtgate)
+    done = read_while(relay, vitess, table, vitess.kill_vtgate, vitess.start_vtgate)
     assert done.statuses(table)[-1] == "COMPLETE"
     assert set(ids(done)) == set(range(ROWS))
 
 
 def test_a_restart_of_mysql_in_the_copy_is_waited_for(
-    vitess: VitessCluster, table: str, proxy: Proxy
+    vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
-    done = read_while(proxy, vitess, table, vitess.kill_mysqld, vitess.restart_mysqld)
+    done = read_while(relay, vitess, table, vitess.kill_mysqld, vitess.restart_mysqld)
     assert done.statuses(table)[-1] == "COMPLETE"
     assert set(ids(done)) == set(range(ROWS))
 
@@ -336,7 +337,7 @@ def test_a_position_that_one_shard_cannot_serve_copies_that_shard_alone(vitess: 
 
 
 def test_a_copy_of_a_key_that_the_server_cannot_resume_starts_again(
-    vitess: VitessCluster, proxy: Proxy
+    vitess: VitessCluster, relay: Relay
 ) -> None:
     labels = [f"{'zam'[number % 3]}{number}" for number in range(1500)]
     kinds = {
@@ -348,10 +349,10 @@ def test_a_copy_of_a_key_that_the_server_cannot_resume_starts_again(
         create(vitess, "src", f"create table {table} (id {kind} not null primary key, note varchar(1000))")
         keys: list[object] = list(labels) if name == "enum" else [n / 10 for n in range(len(labels))]
         insert(vitess, "src", "0", table, [(key, KILOBYTE) for key in keys])
-        proxy.plan(cut(700_000, slowed=0.01))
-        broken = read(through(proxy, vitess, max_retries=0), table)
+        relay.plan(cut(700_000, slowed=0.01))
+        broken = read(through(relay, vitess, max_retries=0), table)
         assert broken.statuses(table)[-1] == "INCOMPLETE"
-        done = read_well(through(proxy, vitess), table, state=broken.state)
+        done = read_well(through(relay, vitess), table, state=broken.state)
         assert sorted(map(str, ids_of_any(done, table))) == sorted(map(str, keys))
 
 
@@ -360,19 +361,19 @@ def ids_of_any(done: Run, table: str) -> list[object]:
 
 
 def test_a_sync_that_was_cut_in_the_copy_brings_the_changes_since(
-    vitess: VitessCluster, table: str, proxy: Proxy
+    vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
-    proxy.plan(cut(1_000_000, slowed=0.01))
-    proxy.always(refuse())
-    broken = read(through(proxy, vitess, max_retries=0, include_cdc_columns=True), table)
+    relay.plan(cut(1_000_000, slowed=0.01))
+    relay.always(refuse())
+    broken = read(through(relay, vitess, max_retries=0, include_cdc_columns=True), table)
     copied = max(ids(broken))
     on_shard(vitess, "src", "0", "delete from faults_rows where id = 1")
     update(vitess, f"'new' where id in (2, {copied + 100})")
     insert(vitess, "src", "0", table, [(ROWS, "new")])
-    proxy.heal()
-    rest = read_well(through(proxy, vitess, include_cdc_columns=True), table, state=broken.state)
+    relay.heal()
+    rest = read_well(through(relay, vitess, include_cdc_columns=True), table, state=broken.state)
     last = {row["id"]: row for row in rest.records(table)}
-    assert last[1]["_ab_cdc_deleted_at"] is not None
+    assert last[1][DELETED_AT] is not None
     assert {last[key]["note"] for key in (2, copied + 100, ROWS)} == {"new"}
     assert set(last) == {1, 2, *range(copied + 1, ROWS + 1)}
     ((_, cursor),) = cursors(rest.stream_state(table), "src").items()

@@ -13,9 +13,11 @@ import pytest
 from demo import connector
 from demo.connector import Answer, CommandFailedError
 from demo.picture import Summary, picture
-from demo.replica import CURSOR, DELETED_AT, Replica
+from demo.replica import Replica, changed_columns
 from demo.shop import ROOT
 from demo.terminal import WIDTH, Terminal, bar, columns, plain
+from integration_tests.support.command import Run
+from integration_tests.support.destination import CURSOR, DELETED_AT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +42,17 @@ class _Screen(io.TextIOWrapper):
 
 
 def _record(key: int, cursor: int, **values: object) -> dict[str, object]:
-    return {"stream": "t", "data": {"id": key, **values, CURSOR: cursor, DELETED_AT: None}}
+    data = {"id": key, **values, CURSOR: cursor, DELETED_AT: None}
+    return {"stream": "t", "data": data, "emitted_at": 0}
+
+
+def _answer(rows: dict[str, int]) -> Answer:
+    lines = [
+        json.dumps({"type": "RECORD", "record": {"stream": stream}})
+        for stream, count in rows.items()
+        for _ in range(count)
+    ]
+    return Answer(Run(0, lines), seconds=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +137,7 @@ def test_the_columns_of_a_table_are_aligned_by_what_is_seen() -> None:
 def test_a_replica_follows_the_cursor_and_not_the_order_of_arrival() -> None:
     replica = Replica()
     applied = replica.apply([_record(1, 10, a="new"), _record(1, 5, a="old"), _record(1, 11, a="newest")])
-    assert [(change.kind, change.changed) for change in applied] == [
+    assert [(change.kind, changed_columns(change)) for _, change in applied] == [
         ("insert", {}),
         ("update", {"a": ("new", "newest")}),
     ]
@@ -141,14 +153,13 @@ def test_a_replica_counts_rows_that_are_missing_superfluous_or_other() -> None:
 
 def test_a_delete_removes_the_row_of_a_replica() -> None:
     replica = Replica()
-    deleted = {"stream": "t", "data": {"id": 1, CURSOR: 2, DELETED_AT: DELETES}}
-    assert [change.kind for change in replica.apply([_record(1, 1), deleted])] == ["insert", "delete"]
+    deleted = {"stream": "t", "data": {"id": 1, CURSOR: 2, DELETED_AT: DELETES}, "emitted_at": 0}
+    assert [change.kind for _, change in replica.apply([_record(1, 1), deleted])] == ["insert", "delete"]
     assert replica.differences("t", ("id",), []) == 0
 
 
 def test_a_difference_between_replica_and_source_shows_in_the_picture() -> None:
-    answer = Answer(seconds=1.0)
-    answer.rows["t"] = 3
+    answer = _answer({"t": 3})
     summary = Summary({"-80": {"t": 1}, "80-": {"t": 2}}, answer, answer, [], {"t": 2}, {"-80": ("a", "b")})
     lines = [plain(line) for line in picture(summary)]
     assert any("✘ 2 rows differ" in line for line in lines)
@@ -158,8 +169,7 @@ def test_a_difference_between_replica_and_source_shows_in_the_picture() -> None:
 @pytest.mark.parametrize("shards", [1, 2, 3, 4])
 @pytest.mark.parametrize("streams", [1, 2, 3])
 def test_every_shard_and_stream_has_its_line_in_the_picture(shards: int, streams: int) -> None:
-    answer = Answer(seconds=1.0)
-    answer.rows.update({f"stream{at}": 1000 + at for at in range(streams)})
+    answer = _answer({f"stream{at}": 1000 + at for at in range(streams)})
     rows = {f"{at}0-": {"stream0": 100 + at} for at in range(shards)}
     summary = Summary(rows, answer, answer, [], dict.fromkeys(answer.rows, 0), {})
     text = "\n".join(map(plain, picture(summary)))

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from embedded_database import LocalDatabase
+from embedded_database import EmbeddedDatabase
 from embedded_database.sample import load_shop
+from integration_tests.support.destination import DELETED_AT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,9 +67,9 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def database(checkout: Path) -> Iterator[LocalDatabase]:
+def database(checkout: Path) -> Iterator[EmbeddedDatabase]:
     """What `make local` runs, on other ports."""
-    with LocalDatabase() as running:
+    with EmbeddedDatabase() as running:
         load_shop(running, "shop", _CUSTOMERS)
         config = {
             **json.loads((ROOT / CONFIG).read_text()),
@@ -117,7 +118,7 @@ def test_every_make_command_shown_exists() -> None:
 
 def test_the_plain_commands_copy_and_then_carry_exactly_the_change(
     checkout: Path,
-    database: LocalDatabase,  # noqa: ARG001 - the commands read it
+    database: EmbeddedDatabase,  # noqa: ARG001 - the commands read it
 ) -> None:
     shell(blocks("run: local"), checkout)
     assert len(records(checkout / "first.jsonl")) == _CUSTOMERS * 6
@@ -125,7 +126,9 @@ def test_the_plain_commands_copy_and_then_carry_exactly_the_change(
     assert (change["id"], change["city"]) == (42, "Lagos")
 
 
-def test_the_script_for_pyairbyte_has_todays_rows_in_duckdb(checkout: Path, database: LocalDatabase) -> None:
+def test_the_script_for_pyairbyte_has_todays_rows_in_duckdb(
+    checkout: Path, database: EmbeddedDatabase
+) -> None:
     if not PYAIRBYTE.exists():
         pytest.skip("PyAirbyte is not installed: `make pyairbyte` needs Python 3.10 to 3.12")
     program(checkout / ".venv-pyairbyte" / "bin" / "python", PYAIRBYTE)
@@ -166,7 +169,7 @@ def test_the_commands_for_a_real_vitess_carry_exactly_the_changes(
     shell(commands, checkout)
     assert {row["id"] for row in records(checkout / "first.jsonl")} == {1, 2, 3}
     second = records(checkout / "second.jsonl")
-    assert {(row["id"], row["name"], row["_ab_cdc_deleted_at"] is not None) for row in second} == {
+    assert {(row["id"], row["name"], row[DELETED_AT] is not None) for row in second} == {
         (2, "Hedy", False),
         (3, "Linus", True),
     }

@@ -17,48 +17,15 @@ from airbyte_cdk.models import AirbyteMessageSerializer
 from jsonschema import ValidationError
 from serpyco_rs import SchemaValidationError
 
-from embedded_database.database import LocalDatabase
-from integration_tests.support.tables import create
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import TypeAlias
 
     from integration_tests.support.command import Json, Run
-    from integration_tests.vitess.cluster import VitessCluster
 
-    Database: TypeAlias = LocalDatabase | VitessCluster
     # Name and namespace.
     Key = tuple[str, str | None]
 
 _ENDS = ("COMPLETE", "INCOMPLETE")
-
-
-def populate(
-    database: Database, keyspace: str, tables: Mapping[str, str], rows: Mapping[str, Sequence[str]]
-) -> None:
-    """Creates tables, anew where they exist, on every shard, and writes to them.
-
-    Args:
-        database: Where.
-        keyspace: Where in it.
-        tables: Name of each table -> its definition, in parentheses.
-        rows: Name of each shard -> statements to run there.
-    """
-    drops = [f"drop table if exists {name}" for name in tables]
-    creates = [f"create table {name} {definition}" for name, definition in tables.items()]
-    if isinstance(database, LocalDatabase):
-        write(database, keyspace, *drops, *creates)
-    else:
-        create(database, keyspace, *creates)
-    for shard, statements in rows.items():
-        write(database, f"{keyspace}:{shard}", *statements)
-
-
-def write(database: Database, target: str, *statements: str) -> None:
-    """Runs statements on a `keyspace` or `keyspace:shard`."""
-    for statement in statements:
-        database.execute(statement, f"{target}@primary")
 
 
 def unfaithful_lines(run: Run) -> list[str]:

@@ -9,9 +9,10 @@ import pytest
 from embedded_database.contract.type_cases import CASES
 from integration_tests.protocol import conformance
 from integration_tests.support.command import configured, read, read_well, run
+from integration_tests.support.tables import create, on_shard
 
 if TYPE_CHECKING:
-    from integration_tests.protocol.conformance import Database
+    from embedded_database.contract.database import Database
     from integration_tests.support.command import Json, Run
 
 KEYSPACE = "shop"
@@ -19,10 +20,11 @@ COLUMNS = ", ".join(f"{case.name} {case.definition}" for case in CASES)
 VALUES = ", ".join(case.literal for case in CASES)
 NEEDED = {"id": "2", **{case.name: case.literal for case in CASES if "not null" in case.definition}}
 TABLES = {
-    "conform_types": f"(id int primary key, {COLUMNS})",
-    "conform_pairs": "(sku varchar(20), line int, flag tinyint(1), primary key (sku, line))",
-    "conform_keyless": "(a int, b varchar(10))",
-    "conform_empty": "(id bigint primary key)",
+    "conform_types": f"create table conform_types (id int primary key, {COLUMNS})",
+    "conform_pairs": """create table conform_pairs
+        (sku varchar(20), line int, flag tinyint(1), primary key (sku, line))""",
+    "conform_keyless": "create table conform_keyless (a int, b varchar(10))",
+    "conform_empty": "create table conform_empty (id bigint primary key)",
 }
 ROWS = {
     "-80": [
@@ -46,7 +48,9 @@ COUNT = 3 + 3 + 4
 
 @pytest.fixture(scope="module", autouse=True)
 def tables(database: Database) -> None:
-    conformance.populate(database, KEYSPACE, TABLES, ROWS)
+    create(database, KEYSPACE, *TABLES.values())
+    for shard, statements in ROWS.items():
+        on_shard(database, KEYSPACE, shard, *statements)
 
 
 def discover(config: dict[str, Any]) -> list[Json]:
@@ -81,7 +85,7 @@ def changed(config: dict[str, Any], streams: list[Json], runs: dict[str, Run], d
     """The third incremental read, after changes, with every optional column."""
     # Reads of the tables as they were come first.
     before = runs["second"]
-    conformance.write(database, f"{KEYSPACE}:80-", *CHANGES)
+    on_shard(database, KEYSPACE, "80-", *CHANGES)
     options = {"include_cdc_columns": True, "include_metadata": True}
     return read_well({**config, **options}, *streams, state=before.state)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from embedded_database.database import LocalDatabase
+from embedded_database.database import EmbeddedDatabase
 from integration_tests.support.command import SECONDS, Command, configured, read, read_well, run
 
 if TYPE_CHECKING:
@@ -29,20 +29,20 @@ SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids
 
 
 @pytest.fixture(scope="module")
-def filled() -> Iterator[LocalDatabase]:
+def filled() -> Iterator[EmbeddedDatabase]:
     tables = {"src": [f"create table {TABLE} (id bigint primary key, note varchar(2000))"]}
-    with LocalDatabase.start(tables=tables) as database:
+    with EmbeddedDatabase.start(tables=tables) as database:
         database.load("src", TABLE, [(key, "x" * 1500) for key in range(COUNT)])
         yield database
 
 
 @pytest.fixture
-def database(filled: LocalDatabase) -> Iterator[LocalDatabase]:
+def database(filled: EmbeddedDatabase) -> Iterator[EmbeddedDatabase]:
     yield filled
     filled.clear_faults()
 
 
-def reading(database: LocalDatabase, **overrides: object) -> Command:
+def reading(database: EmbeddedDatabase, **overrides: object) -> Command:
     return Command(["read"], database.config("src", **overrides), configured(TABLE, namespace="src"))
 
 
@@ -52,7 +52,7 @@ def ids(done: Run) -> list[int]:
 
 @SIGNALS
 def test_a_signal_in_a_copy_ends_it_with_a_state_that_covers_every_record(
-    database: LocalDatabase, number: signal.Signals
+    database: EmbeddedDatabase, number: signal.Signals
 ) -> None:
     # The rest of the copy never comes: without the signal the command would wait for it.
     database.fault("stall", table=TABLE, after_events=900)
@@ -71,7 +71,7 @@ def test_a_signal_in_a_copy_ends_it_with_a_state_that_covers_every_record(
 
 @SIGNALS
 def test_a_signal_while_the_server_is_silent_from_the_start_ends_the_command(
-    database: LocalDatabase, number: signal.Signals
+    database: EmbeddedDatabase, number: signal.Signals
 ) -> None:
     database.fault("stall", times=0)
     with reading(database) as command:
@@ -85,7 +85,7 @@ def test_a_signal_while_the_server_is_silent_from_the_start_ends_the_command(
 
 @SIGNALS
 def test_a_second_signal_ends_a_command_whose_output_nobody_reads(
-    database: LocalDatabase, number: signal.Signals
+    database: EmbeddedDatabase, number: signal.Signals
 ) -> None:
     with reading(database) as command:
         # 3 MB of records against a pipe that takes 64 KB.
@@ -100,7 +100,7 @@ def test_a_second_signal_ends_a_command_whose_output_nobody_reads(
 @SIGNALS
 @pytest.mark.parametrize("command", ["check", "discover"])
 def test_a_signal_ends_the_other_commands_without_a_success(
-    database: LocalDatabase, command: str, number: signal.Signals
+    database: EmbeddedDatabase, command: str, number: signal.Signals
 ) -> None:
     database.fault("stall", times=0)
     with Command([command], database.config("src", grpc_port=_silent_port(database))) as running:
@@ -110,11 +110,11 @@ def test_a_signal_ends_the_other_commands_without_a_success(
     assert done.of_type("CONNECTION_STATUS") == []
 
 
-def _silent_port(database: LocalDatabase) -> int:
+def _silent_port(database: EmbeddedDatabase) -> int:
     return database.grpc_port
 
 
-def test_a_reader_that_goes_away_ends_the_command_quietly(database: LocalDatabase, tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_ends_the_command_quietly(database: EmbeddedDatabase, tmp_path: Path) -> None:
     files = {
         "config": database.config("src"),
         "catalog": configured(TABLE, namespace="src"),
@@ -154,7 +154,7 @@ FILES = [
 
 @pytest.mark.parametrize(("name", "content"), FILES)
 def test_a_file_that_is_no_input_is_one_clear_sentence_and_reads_nothing(
-    database: LocalDatabase, name: str, content: str
+    database: EmbeddedDatabase, name: str, content: str
 ) -> None:
     files: dict[str, Any] = {
         "config": database.config("src"),
@@ -228,7 +228,7 @@ WRONGS: dict[str, dict[str, object]] = {
 def test_no_output_ever_holds_the_password(wrong: str, *, debug: bool) -> None:
     secret = made_up_password(len(wrong))
     tables = {"src": [f"create table {TABLE} (id bigint primary key)"]}
-    with LocalDatabase.start(tables=tables, users={"local": secret}) as database:
+    with EmbeddedDatabase.start(tables=tables, users={"local": secret}) as database:
         database.fill("src", TABLE, 10)
         database.fault("error", after_events=5, code="UNKNOWN", message="something broke")
         config = {**database.config("src", max_retries=1, timeout_seconds=3), **WRONGS[wrong]}
@@ -244,7 +244,7 @@ def test_no_output_ever_holds_the_password(wrong: str, *, debug: bool) -> None:
         assert all(spelling not in output for output in outputs)
 
 
-def test_a_configuration_that_is_cut_off_does_not_show_its_password(database: LocalDatabase) -> None:
+def test_a_configuration_that_is_cut_off_does_not_show_its_password(database: EmbeddedDatabase) -> None:
     secret = made_up_password(99)
     text = json.dumps({**database.config("src"), "password": secret})[:-1]
     for command in (["check"], ["discover"], ["read"]):
@@ -255,9 +255,9 @@ def test_a_configuration_that_is_cut_off_does_not_show_its_password(database: Lo
 
 def test_a_password_of_any_letters_opens_both_doors() -> None:
     tables = {"src": [f"create table {TABLE} (id bigint primary key)"]}
-    with LocalDatabase.start(tables=tables, users={"local": "pé% 密码"}) as database:
+    with EmbeddedDatabase.start(tables=tables, users={"local": "pé% 密码"}) as database:
         assert run("check", config=database.config("src")).connection_status == {"status": "SUCCEEDED"}
 
 
-def test_the_signal_tests_read_what_a_whole_sync_reads(database: LocalDatabase) -> None:
+def test_the_signal_tests_read_what_a_whole_sync_reads(database: EmbeddedDatabase) -> None:
     assert ids(read(database.config("src"), TABLE)) == list(range(COUNT))

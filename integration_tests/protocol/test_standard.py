@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from airbyte_cdk.test.standard_tests import ConnectorTestScenario, SourceTestSuiteBase
 
-from integration_tests.protocol.conformance import populate
+from integration_tests.support.tables import create, on_shard
 from source_planetscale import SourcePlanetscale
 
 if TYPE_CHECKING:
     from airbyte_cdk.test.models.scenario import ScenarioCommand
 
-    from integration_tests.protocol.conformance import Database
+    from embedded_database.contract.database import Database
 
 TABLES = ("standard_orders", "standard_items")
 KEYSPACE = "shop"
@@ -55,22 +55,23 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def other_tables(database: Database) -> list[str]:
     """The tables of other tests in the keyspace, which may be empty."""
-    populate(
+    create(
         database,
         KEYSPACE,
-        {
-            "standard_orders": "(id bigint primary key, total decimal(10,2), at timestamp null, doc json)",
-            "standard_items": "(sku varchar(9), line int, flag bool, raw blob, primary key (sku, line))",
-        },
-        {
-            "-80": [
-                "insert into standard_orders values (1, 9.50, '2024-02-29 12:34:56', '{}')",
-                "insert into standard_orders (id) values (2)",
-                "insert into standard_items values ('a', 1, 1, x'00ff')",
-            ],
-            "80-": ["insert into standard_items values ('b', 1, 0, null)"],
-        },
+        """create table standard_orders
+        (id bigint primary key, total decimal(10,2), at timestamp null, doc json)""",
+        """create table standard_items
+        (sku varchar(9), line int, flag bool, raw blob, primary key (sku, line))""",
     )
+    on_shard(
+        database,
+        KEYSPACE,
+        "-80",
+        "insert into standard_orders values (1, 9.50, '2024-02-29 12:34:56', '{}')",
+        "insert into standard_orders (id) values (2)",
+        "insert into standard_items values ('a', 1, 1, x'00ff')",
+    )
+    on_shard(database, KEYSPACE, "80-", "insert into standard_items values ('b', 1, 0, null)")
     listed = database.execute("show tables", f"{KEYSPACE}:-80@primary")
     return [name for (name,) in listed if name not in TABLES]
 
@@ -81,8 +82,8 @@ def scenario(
 ) -> ConnectorTestScenario:
     """An entry of acceptance-test-config.yml, for the running database."""
     entry: ConnectorTestScenario = request.param
-    # The embedded database refuses the password, a Vitess without authentication knows no such keyspace.
-    wrong = {"database": "absent", "password": "not-the-password"} if entry.status == "failed" else {}
+    # Neither database refuses a password.
+    wrong = {"database": "absent"} if entry.status == "failed" else {}
     config = {**database.config(KEYSPACE), **wrong}
     empty_streams = [{"name": name} for name in other_tables]
     return ConnectorTestScenario(

@@ -9,57 +9,29 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
+from embedded_database.relay import LinkFault, Relay, cut, delay, refuse, stall
 from integration_tests.replica.designs import random_design
 from integration_tests.replica.replica import Difference, Replica, Source, Tally, Writer
+from integration_tests.replica.upsets import no_upsets
 from integration_tests.support.command import Command, configured
-from integration_tests.support.proxy import LinkFault, Proxy, cut, delay, refuse, stall
+from integration_tests.support.tables import create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from embedded_database.contract.database import Database
     from integration_tests.replica.designs import TableDesign
+    from integration_tests.replica.upsets import Upset, Upsets
     from integration_tests.support.command import Run
 
 # A sync of these small tables that takes longer hangs.
 SYNC_SECONDS = 150.0
+# Small packets: a copy of few rows has many places where it can be cut.
+PACKET_BYTES = 20_000
 _CALM_SYNCS = 3
-
-
-@dataclass(frozen=True)
-class Upset:
-    """A fault of the servers themselves.
-
-    Attributes:
-        name: For the tally.
-        make: Makes it, and returns once the servers serve again.
-        end: Ends what is left of it after the sync: a slow server would be slower with every fault, and
-            the next sync may be one without faults.
-    """
-
-    name: str
-    make: Callable[[], None]
-    end: Callable[[], None] = lambda: None
-
-
-class Target(Protocol):
-    """A database that the proof can run on."""
-
-    keyspace: str
-    shards: Sequence[str]
-
-    def config(self) -> dict[str, Any]:
-        """The connector's configuration for the keyspace."""
-        ...
-
-    def create(self, ddls: Sequence[str]) -> None:
-        """Creates tables, anew where they exist."""
-        ...
-
-    def upset(self, chance: random.Random) -> Upset | None:
-        """Picks a fault of the servers, or None."""
-        ...
+_KEYSPACE = "shop"
 
 
 @dataclass
@@ -67,19 +39,21 @@ class Proof:
     """One proof.
 
     Attributes:
-        target: The database.
+        database: The database, whose keyspace `shop` gets the tables.
         seed: Decides everything but the timing.
         tally: Where to count.
         syncs: How many syncs meet faults.
         tables: How many tables.
+        upsets: What happens to the servers during syncs.
         log: Where to tell what is going on.
     """
 
-    target: Target
+    database: Database
     seed: int
     tally: Tally
     syncs: int = 5
     tables: int = 3
+    upsets: Upsets = no_upsets
     log: Callable[[str], None] = print
     _chance: random.Random = field(init=False)
 
@@ -106,16 +80,16 @@ class Proof:
             raise Difference(f"{error}\nReplay it: {described}") from error
 
     def _run(self, designs: Sequence[TableDesign], *, cdc: bool) -> None:
-        self.target.create([design.ddl for design in designs])
-        source = Source(self.target.config(), self.target.shards, designs)
+        create(self.database, _KEYSPACE, *(design.ddl for design in designs))
+        source = Source(self.database.config(_KEYSPACE), self.database.shards(_KEYSPACE), designs)
         for design in designs:
             Writer(source, self._chance).fill(design, self._chance.choice((0, 10, 300, 2000)))
         replica = Replica(source, cdc=cdc, tally=self.tally)
-        with Proxy(int(self.target.config()["grpc_port"])) as proxy:
+        with Relay(self.database.grpc_port) as relay:
             for _ in range(self.syncs):
-                self._sync(source, replica, proxy, cdc=cdc, calm=False)
+                self._sync(source, replica, relay, cdc=cdc, calm=False)
             for _ in range(_CALM_SYNCS):
-                run = self._sync(source, replica, proxy, cdc=cdc, calm=True)
+                run = self._sync(source, replica, relay, cdc=cdc, calm=True)
                 if run.exit_code == 0:
                     break
             else:
@@ -123,23 +97,23 @@ class Proof:
         replica.check_equal()
         self.tally.counts["proofs"] += 1
 
-    def _sync(self, source: Source, replica: Replica, proxy: Proxy, *, cdc: bool, calm: bool) -> Run:
+    def _sync(self, source: Source, replica: Replica, relay: Relay, *, cdc: bool, calm: bool) -> Run:
         chance = self._chance
         replica.before_sync()
         config = {
-            **self.target.config(),
-            "grpc_port": proxy.port,
+            **self.database.config(_KEYSPACE),
+            "grpc_port": relay.port,
             "include_cdc_columns": cdc,
             "timeout_seconds": 60 if calm else 4,
             "max_retries": chance.choice((0, 1, 3)),
             "checkpoint_target_interval_seconds": 1,
         }
-        proxy.heal()
-        proxy.met.clear()
+        relay.heal()
+        relay.met.clear()
         if not calm:
-            proxy.plan(*_link_faults(chance))
+            relay.plan(*_link_faults(chance))
         writer = Writer(source, chance) if not calm and chance.random() < 0.7 else None
-        upset = self.target.upset(chance) if not calm else None
+        upset = self.upsets(chance) if not calm else None
         catalog = configured(*(table.name for table in source.tables), namespace=source.keyspace)
         started = time.monotonic()
         with _alongside(writer, upset, self.tally):
@@ -148,9 +122,9 @@ class Proof:
                 _End.chosen(chance) if not calm else None,
             )
         self.log(
-            f"  {time.monotonic() - started:.1f} s, exit {run.exit_code}, {len(proxy.met)} connections hit"
+            f"  {time.monotonic() - started:.1f} s, exit {run.exit_code}, {len(relay.met)} connections hit"
         )
-        for fault in proxy.met:
+        for fault in relay.met:
             self.tally.counts[f"{fault.kind.value} connections"] += 1
         replica.after_sync(run, keep_uncovered=chance.random() < 0.5)
         return run

@@ -1,4 +1,4 @@
-"""The proof that nothing is lost: a warehouse's copy of random tables, fed by syncs that meet faults."""
+"""The proof that nothing is lost: a destination's copy of random tables, fed by syncs that meet faults."""
 
 from __future__ import annotations
 
@@ -7,24 +7,21 @@ import threading
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pymysql
 
 from integration_tests.replica.designs import TableDesign, as_emitted
 from integration_tests.support.command import cursors
+from integration_tests.support.destination import CURSOR, DedupedTable
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from integration_tests.support.command import Run
-
-Key = tuple[object, ...]
-Row = dict[str, Any]
-
-_CURSOR = "_ab_cdc_cursor"
-_DELETED_AT = "_ab_cdc_deleted_at"
+    from integration_tests.support.destination import Key, Row
 
 
 class Difference(AssertionError):  # noqa: N818 - the finding that the proof looks for
@@ -78,7 +75,7 @@ class Source:
                         name: as_emitted(value, _kind_of(name, table))
                         for name, value in zip(names, values, strict=True)
                     }
-                    found[identity(row, table)] = row
+                    found[identity(table, row)] = row
         return found
 
 
@@ -87,47 +84,25 @@ def _kind_of(column: str, table: TableDesign) -> Any:
     return kinds[int(column[1:])] if kinds and column[1:].isdigit() else None
 
 
-def identity(row: Row, table: TableDesign) -> Key:
+def identity(table: TableDesign, row: Row) -> Key:
     """What makes a row that row: its key, or all of it where there is no key."""
     if table.keys:
         return tuple(row[column] for column in table.key_columns)
     return tuple(json.dumps(row[column], sort_keys=True) for column in sorted(row))
 
 
-class Warehouse:
-    """A table as a destination has it after applying records by Airbyte's rule.
-
-    With change columns the record with the latest cursor counts, and deletes are applied. Without them
-    the record that came last counts, and rows that were deleted stay.
-    """
-
-    def __init__(self, table: TableDesign, *, cdc: bool) -> None:
-        """Starts empty."""
-        self.rows: dict[Key, Row] = {}
-        self._table = table
-        self._cdc = cdc
-        self._cursors: dict[Key, int] = {}
-
-    def apply(self, records: Iterable[Row]) -> None:
-        """Applies the data of records, in the order in which they were emitted."""
-        for record in records:
-            row = {name: _parsed(value, name, self._table) for name, value in record.items()}
-            cursor, deleted = row.pop(_CURSOR, 0), row.pop(_DELETED_AT, None)
-            row.pop("_ab_cdc_updated_at", None)
-            key = identity(row, self._table)
-            if self._cdc and cursor <= self._cursors.get(key, 0):
-                # A delete of one row and an upsert of another never share a number.
-                raise Difference(f"{self._table}: {_CURSOR} does not grow for {key}")
-            self._cursors[key] = cursor
-            if deleted:
-                self.rows.pop(key, None)
-            else:
-                self.rows[key] = row
+def _parsed(record: Row, table: TableDesign) -> Row:
+    """A record message with JSON documents as values, since their texts may differ."""
+    data = {
+        name: json.loads(value) if value is not None and _is_json(name, table) else value
+        for name, value in record["data"].items()
+    }
+    return {**record, "data": data}
 
 
-def _parsed(value: Any, column: str, table: TableDesign) -> Any:
+def _is_json(column: str, table: TableDesign) -> bool:
     kind = _kind_of(column, table)
-    return json.loads(value) if kind is not None and kind.name == "json" and value is not None else value
+    return kind is not None and kind.name == "json"
 
 
 class Writer:
@@ -263,7 +238,7 @@ class Tally:
 
 
 class Replica:
-    """The warehouse's side of all tables, through several syncs.
+    """The destination's side of all tables, through several syncs.
 
     Attributes:
         state: The last state that reached stdout, for the next sync.
@@ -274,7 +249,9 @@ class Replica:
         self._source = source
         self._cdc = cdc
         self._tally = tally
-        self._warehouses = {table.name: Warehouse(table, cdc=cdc) for table in source.tables}
+        # Without change columns the record that came last counts, and rows that were deleted stay.
+        cursor = CURSOR if cdc else None
+        self._loaded = {table.name: DedupedTable(partial(identity, table), cursor) for table in source.tables}
         # A copy that cannot go on in the middle may start again within a sync.
         self._copied_again = {table.name for table in source.tables if not table.resumable}
         self._stale: dict[str, set[Key]] = {}
@@ -304,9 +281,12 @@ class Replica:
             if error.get("stream_descriptor") and error["failure_type"] != "transient_error":
                 raise Difference(f"a fault that passes ended in {error['failure_type']}: {error['message']}")
         for table in self._source.tables:
-            records = run.records(table.name) if keep_uncovered else covered_records(run, table.name)
+            records = run.record_messages(table.name) if keep_uncovered else covered_records(run, table.name)
             self._tally.counts["records"] += len(records)
-            self._warehouses[table.name].apply(records)
+            loaded = self._loaded[table.name]
+            loaded.load(_parsed(record, table) for record in records)
+            if loaded.late:
+                raise Difference(f"{table}: {CURSOR} does not grow for {loaded.late[0]}")
             self._note_copies(table)
             statuses = run.statuses(table.name)
             outcome = statuses[-1] if statuses else "none"
@@ -334,7 +314,7 @@ class Replica:
 
     def _check(self, table: TableDesign) -> None:
         before, after = self._before[table.name], self._source.rows(table)
-        replica = self._warehouses[table.name].rows
+        replica = self._loaded[table.name].by_key
         for key, row in before.items():
             held = replica.get(key)
             if after.get(key) == row:
@@ -349,7 +329,7 @@ class Replica:
             self._check_deletes(table, before, after)
 
     def _check_deletes(self, table: TableDesign, before: Mapping[Key, Row], after: Mapping[Key, Row]) -> None:
-        rows = self._warehouses[table.name].rows
+        rows = self._loaded[table.name].by_key
         known = before.keys() | after.keys()
         gone = {key for key in rows.keys() - known if rows[key]["rev"] < self._rev_before}
         if table.name in self._copied_again:
@@ -387,12 +367,12 @@ def _differences(held: Row | None, row: Row) -> str:
 
 
 def covered_records(run: Run, stream: str) -> list[Row]:
-    """The records of a stream up to its last state."""
+    """The `record` of a stream's record messages up to its last state."""
     records: list[Row] = []
     covered = 0
     for message in run.messages:
         if message["type"] == "RECORD" and message["record"]["stream"] == stream:
-            records.append(message["record"]["data"])
+            records.append(message["record"])
         elif message["type"] == "STATE" and _descriptor(message["state"]) == stream:
             covered = len(records)
     return records[:covered]

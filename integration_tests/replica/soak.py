@@ -8,35 +8,36 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from embedded_database import Limits, LocalDatabase
-from integration_tests.replica.proof import Proof
+from embedded_database import EmbeddedDatabase, Limits
+from integration_tests.replica.proof import PACKET_BYTES, Proof
 from integration_tests.replica.replica import Difference, Tally
-from integration_tests.replica.targets import PACKET_BYTES, LocalTarget, VitessTarget
+from integration_tests.replica.upsets import injected_faults, killed_servers
 from integration_tests.vitess.cluster import VitessCluster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from integration_tests.replica.proof import Target
+    from embedded_database.contract.database import Database
+    from integration_tests.replica.upsets import Upsets
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m integration_tests.replica.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, help="the first seed; the clock's by default")
-    parser.add_argument("--target", choices=("vitess", "local"), default="vitess")
+    parser.add_argument("--database", choices=("vitess", "embedded"), default="vitess")
     parser.add_argument("--syncs", type=int, default=6, help="syncs with faults in each proof")
     parser.add_argument("--tables", type=int, default=3, help="tables in each proof")
     return parser.parse_args(arguments)
 
 
-def _target(name: str, stack: ExitStack) -> Target:
-    if name == "local":
-        limits = Limits(packet_bytes=PACKET_BYTES)
-        return LocalTarget(stack.enter_context(LocalDatabase(limits=limits)))
+def _database(name: str, stack: ExitStack) -> tuple[Database, Upsets]:
+    if name == "embedded":
+        embedded = stack.enter_context(EmbeddedDatabase(limits=Limits(packet_bytes=PACKET_BYTES)))
+        return embedded, injected_faults(embedded)
     flags = (f"--vstream-packet-size={PACKET_BYTES}", "--vstream-dynamic-packet-size=false")
     cluster = stack.enter_context(VitessCluster.start({"shop": 2}, vtcombo_flags=flags))
-    return VitessTarget(cluster, kill_servers=True)
+    return cluster, killed_servers(cluster)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,10 +51,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     deadline = time.monotonic() + options.minutes * 60
     tally, differences = Tally(), 0
     with ExitStack() as stack:
-        target = _target(options.target, stack)
+        database, upsets = _database(options.database, stack)
         while time.monotonic() < deadline:
             try:
-                Proof(target, seed, tally, syncs=options.syncs, tables=options.tables).run()
+                Proof(database, seed, tally, syncs=options.syncs, tables=options.tables, upsets=upsets).run()
             except Difference as difference:
                 differences += 1
                 print(f"DIFFERENCE: {difference}", flush=True)

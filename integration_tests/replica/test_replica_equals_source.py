@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from embedded_database import Limits, LocalDatabase
-from integration_tests.replica.proof import Proof
+from embedded_database import EmbeddedDatabase, Limits
+from integration_tests.replica.proof import PACKET_BYTES, Proof
 from integration_tests.replica.replica import Tally
-from integration_tests.replica.targets import PACKET_BYTES, LocalTarget, VitessTarget
+from integration_tests.replica.upsets import injected_faults
 
 if TYPE_CHECKING:
     from integration_tests.vitess.cluster import VitessCluster
@@ -34,11 +34,12 @@ def test_a_replica_equals_a_real_vitess_through_cut_and_killed_syncs(
     vitess: VitessCluster, index: int
 ) -> None:
     for seed in seeds()[index : index + 1]:
-        Proof(VitessTarget(vitess, kill_servers=False), seed, Tally(), syncs=3, tables=2).run()
+        Proof(vitess, seed, Tally(), syncs=3, tables=2).run()
 
 
 @pytest.mark.parametrize("index", range(len(SEEDS)))
 def test_a_replica_equals_the_embedded_database_through_injected_faults(index: int) -> None:
-    with LocalDatabase(limits=Limits(packet_bytes=PACKET_BYTES)) as database:
+    with EmbeddedDatabase(limits=Limits(packet_bytes=PACKET_BYTES)) as database:
         for seed in seeds()[index : index + 1]:
-            Proof(LocalTarget(database), seed, Tally(), syncs=3, tables=2).run()
+            upsets = injected_faults(database)
+            Proof(database, seed, Tally(), syncs=3, tables=2, upsets=upsets).run()

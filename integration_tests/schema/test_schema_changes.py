@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from embedded_database.relay import Relay, delay
 from integration_tests.support.command import Command, configured, read, read_well
-from integration_tests.support.proxy import Proxy, delay
 from integration_tests.support.tables import create, insert, on_shard
 
 if TYPE_CHECKING:
@@ -176,10 +176,10 @@ DURING = {
 }
 
 
-def slowly(vitess: VitessCluster, proxy: Proxy, state: object, meanwhile: Callable[[], None]) -> Run:
+def slowly(vitess: VitessCluster, relay: Relay, state: object, meanwhile: Callable[[], None]) -> Run:
     """A sync during which something happens once its first record is out."""
-    proxy.always(delay(0.02))
-    config = vitess.config("src", grpc_port=proxy.port, max_retries=2, timeout_seconds=20)
+    relay.always(delay(0.02))
+    config = vitess.config("src", grpc_port=relay.port, max_retries=2, timeout_seconds=20)
     with Command(["read"], config, configured(TABLE, namespace="src"), state) as command:
         command.next_message("RECORD")
         meanwhile()
@@ -204,8 +204,8 @@ def test_a_table_that_changes_during_its_copy_has_right_values_or_a_clear_error(
     create(vitess, "src", PLAIN)
     rows = [(key * 10, key * 10 + 1, key * 10 + 2) for key in range(40_000)]
     insert(vitess, "src", "0", TABLE, rows)
-    with Proxy(vitess.grpc_port) as proxy:
-        done = slowly(vitess, proxy, None, lambda: ddl(vitess, DURING[case]))
+    with Relay(vitess.grpc_port) as relay:
+        done = slowly(vitess, relay, None, lambda: ddl(vitess, DURING[case]))
     assert_right_values(done)
     if done.statuses(TABLE)[-1] == "COMPLETE" and "table" not in case:
         assert {row["id"] for row in done.records(TABLE)} == {key for key, *_ in rows}
@@ -221,8 +221,8 @@ def test_a_table_that_changes_during_catch_up_has_right_values_or_a_clear_error(
     for start in range(0, 20_000, 2000):
         rows = [(key * 10, key * 10 + 1, key * 10 + 2) for key in range(start, start + 2000)]
         insert(vitess, "src", "0", TABLE, rows)
-    with Proxy(vitess.grpc_port) as proxy:
-        done = slowly(vitess, proxy, first.state, lambda: ddl(vitess, DURING[case]))
+    with Relay(vitess.grpc_port) as relay:
+        done = slowly(vitess, relay, first.state, lambda: ddl(vitess, DURING[case]))
     assert_right_values(done)
     if done.statuses(TABLE)[-1] == "COMPLETE":
         assert {row["id"] for row in done.records(TABLE)} == {key * 10 for key in range(20_000)}

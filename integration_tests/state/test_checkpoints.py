@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from embedded_database.relay import Relay, stall
+from embedded_database.relay import cut as cut_after
 from integration_tests.support.command import Command, Run, configured, cursors, read, read_well
-from integration_tests.support.proxy import Proxy, stall
-from integration_tests.support.proxy import cut as cut_after
 from integration_tests.support.tables import create, executed_position, insert, on_shard
 from integration_tests.vitess.processes import wait_until
 from source_planetscale.sync.checkpoint import ROWS_BETWEEN_CHECKPOINTS
@@ -236,9 +236,9 @@ def test_progress_before_an_error_is_saved_before_the_error_is_told_and_not_read
     vitess: VitessCluster,
 ) -> None:
     # Each message of the copy has about 280 kB; gRPC may drop those that came just before the cut.
-    with Proxy(vitess.grpc_port) as proxy:
-        proxy.always(cut_after(1_500_000))
-        config = vitess.config("src", grpc_port=proxy.port, max_retries=0)
+    with Relay(vitess.grpc_port) as relay:
+        relay.always(cut_after(1_500_000))
+        config = vitess.config("src", grpc_port=relay.port, max_retries=0)
         first = read(config, "point_large")
     assert first.exit_code != 0
     assert first.outline("point_large")[-2:] == ["STATE", "INCOMPLETE"]
@@ -250,9 +250,9 @@ def test_progress_before_an_error_is_saved_before_the_error_is_told_and_not_read
 
 
 def test_a_server_that_falls_silent_ends_the_stream_with_its_progress_saved(vitess: VitessCluster) -> None:
-    with Proxy(vitess.grpc_port) as proxy:
-        proxy.always(stall(400_000))
-        config = vitess.config("src", grpc_port=proxy.port, max_retries=0, timeout_seconds=2)
+    with Relay(vitess.grpc_port) as relay:
+        relay.always(stall(400_000))
+        config = vitess.config("src", grpc_port=relay.port, max_retries=0, timeout_seconds=2)
         first = read(config, "point_large")
         second = read(config, "point_large", state=first.state)
     for done in (first, second):
@@ -267,9 +267,9 @@ def test_a_server_that_falls_silent_ends_the_stream_with_its_progress_saved(vite
 def test_a_connection_cut_before_the_first_key_never_leaves_a_finished_cursor(
     vitess: VitessCluster, reply_bytes: int
 ) -> None:
-    with Proxy(vitess.grpc_port) as proxy:
-        proxy.always(cut_after(reply_bytes))
-        config: dict[str, Any] = vitess.config("src", grpc_port=proxy.port, max_retries=1)
+    with Relay(vitess.grpc_port) as relay:
+        relay.always(cut_after(reply_bytes))
+        config: dict[str, Any] = vitess.config("src", grpc_port=relay.port, max_retries=1)
         first = read(config, "point_large")
     assert first.exit_code != 0
     assert all(

@@ -1,4 +1,4 @@
-"""Runs the connector as a command and reads what it says, for tests of the Airbyte protocol."""
+"""Runs the connector as a command and reads what it says, for tests, the demo and the bench."""
 
 from __future__ import annotations
 
@@ -158,6 +158,7 @@ class Command:
         catalog: The content of the catalog file, likewise.
         state: The content of the state file, likewise.
         environment: Variables that are added to the environment.
+        cwd: The directory it runs in, this process's own by default; of a cold command only.
         warm: Fork it from a process that has imported it, instead of starting Python anew.
     """
 
@@ -166,6 +167,7 @@ class Command:
     catalog: object = None
     state: object = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
     warm: bool = False
     _lines: list[str] = field(default_factory=list, init=False)
     _stack: ExitStack = field(default_factory=ExitStack, init=False)
@@ -174,13 +176,7 @@ class Command:
         """Writes the files and starts the command."""
         directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         self._stderr = self._stack.enter_context((directory / "stderr").open("w+"))
-        contents = {"config": self.config, "catalog": self.catalog, "state": self.state}
-        options = [
-            option
-            for name, content in contents.items()
-            if content is not None
-            for option in (f"--{name}", _written(directory / f"{name}.json", content))
-        ]
+        options = input_options(directory, config=self.config, catalog=self.catalog, state=self.state)
         self._process = self._start([*self.arguments, *options], directory)
         self._stack.push(self._process.__exit__)
         return self
@@ -205,13 +201,20 @@ class Command:
             stderr=self._stderr,
             text=True,
             encoding="utf-8",
+            cwd=self.cwd,
             env={**os.environ, **self.environment},
         )
 
-    def next_message(self, kind: str) -> Json:
-        """Reads stdout up to the next message of a type and returns it; the rest waits in the pipe."""
-        for line in self._stdout:
+    def lines(self) -> Iterator[str]:
+        """Reads stdout line by line, as the command writes it; what is not taken waits in the pipe."""
+        assert self._process.stdout
+        for line in self._process.stdout:
             self._lines.append(line.rstrip("\n"))
+            yield self._lines[-1]
+
+    def next_message(self, kind: str) -> Json:
+        """Reads stdout up to the next message of a type and returns it."""
+        for line in self.lines():
             message: Json = json.loads(line)
             if message["type"] == kind:
                 return message
@@ -223,21 +226,28 @@ class Command:
 
     def finish(self) -> Run:
         """Reads stdout to its end and waits for the exit."""
-        self._lines.extend(line.rstrip("\n") for line in self._stdout)
+        for _ in self.lines():
+            pass
         code = self._process.wait(SECONDS)
         assert code is not None, "the command has closed stdout and does not end"
         self._stderr.seek(0)
         return Run(code, self._lines, self._stderr.read())
 
-    @property
-    def _stdout(self) -> Iterator[str]:
-        assert self._process.stdout
-        return self._process.stdout
 
+def input_options(directory: Path, **contents: object) -> list[str]:
+    """Writes the files that a command reads, and gives the options that name them.
 
-def _written(path: Path, content: object) -> str:
-    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
-    return str(path)
+    Args:
+        directory: Where to write them.
+        contents: `config`, `catalog` and `state`: JSON, or a text that is written as it is; None for no file.
+    """
+    options = []
+    for name, content in contents.items():
+        if content is not None:
+            path = directory / f"{name}.json"
+            path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+            options += [f"--{name}", str(path)]
+    return options
 
 
 def run(

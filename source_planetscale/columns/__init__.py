@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from source_planetscale.columns.column_type import ColumnType
 from source_planetscale.columns.conversion import converted
 from source_planetscale.columns.encoder import (
@@ -18,6 +20,8 @@ from source_planetscale.columns.encoder import (
 from source_planetscale.columns.families import family_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from source_planetscale.table import Column, Table, WireColumn
 
 __all__ = [
@@ -29,21 +33,33 @@ __all__ = [
     "encode_each",
     "encoder_of",
     "json_schema",
+    "key_text_of",
     "stream_schema",
 ]
 
 
-def json_schema(column: Column, *, tinyint1_as_boolean: bool) -> dict[str, Any]:
-    """The JSON schema of one property of a stream."""
-    family = family_of(column.column_type, tinyint1_as_boolean=tinyint1_as_boolean)
-    base = family.schema["type"]
-    return {**family.schema, "type": ["null", base] if column.nullable else [base]}
+def json_schema(column: Column, *, tinyint1_as_boolean: bool, in_key: bool = False) -> dict[str, Any]:
+    """The JSON schema of one property of a stream.
+
+    Args:
+        column: The column.
+        tinyint1_as_boolean: Whether TINYINT(1) is a boolean.
+        in_key: Whether the column belongs to the primary key, in which no value becomes null, and no two
+            become one: a TINYINT(1) is an integer there.
+    """
+    family = family_of(column.column_type, tinyint1_as_boolean=tinyint1_as_boolean and not in_key)
+    schema = family.key_schema if in_key and family.key_schema else family.schema
+    nullable = column.nullable or (not in_key and family.lacks_form(column))
+    return {**schema, "type": ["null", schema["type"]] if nullable else [schema["type"]]}
 
 
 def stream_schema(table: Table, *, tinyint1_as_boolean: bool) -> dict[str, Any]:
     """The JSON schema of a table's rows, without any column that the connector adds."""
     properties = {
-        column.name: json_schema(column, tinyint1_as_boolean=tinyint1_as_boolean) for column in table.columns
+        column.name: json_schema(
+            column, tinyint1_as_boolean=tinyint1_as_boolean, in_key=column.name in table.primary_key
+        )
+        for column in table.columns
     }
     return {"type": "object", "properties": properties}
 
@@ -63,3 +79,17 @@ def encoder_of(column: WireColumn, spelling: Spelling, *, tinyint1_as_boolean: b
         if rewrite is not None:
             encoder = Rewritten(rewrite, encoder)
     return encoder
+
+
+def key_text_of(column: WireColumn, *, tinyint1_as_boolean: bool) -> Callable[[bytes], bytes] | None:
+    """What gives a value of a key that has no form in JSON as a JSON text; None if there is no such text."""
+    if column.target is None:
+        return None
+    written, target = (
+        family_of(each.column_type, tinyint1_as_boolean=tinyint1_as_boolean)
+        for each in (column.written, column.target)
+    )
+    text = written.key_text
+    if text is None or target.schema["type"] != "string":
+        return None
+    return lambda value: orjson.dumps(text(column.written, value))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from source_planetscale.columns.binary import Binary, Geometry, Vector
+from source_planetscale.columns.charsets import charset_named
 from source_planetscale.columns.column_type import ColumnType
-from source_planetscale.columns.family import Example, Family, by_labels, by_order, by_size
+from source_planetscale.columns.family import Example, Family, always, by_labels, by_order, by_size
 from source_planetscale.columns.numeric import BitFlag, Boolean, Decimal, Float, Integer
 from source_planetscale.columns.restoring import restored_label, restored_padding, restored_sign
 from source_planetscale.columns.temporal import Date, DateTime, Time
@@ -73,6 +74,20 @@ def _widens_in_binary(old: ColumnType, new: ColumnType) -> bool:
     return by_size(old, new) if old.base in ("binary", "varbinary") else _widens_as_blob(old, new)
 
 
+def _as_written(_column: Column, value: bytes) -> str:
+    """The text that MySQL shows."""
+    return value.decode("ascii", "backslashreplace")
+
+
+def _has_gaps(column: Column) -> bool:
+    return charset_named(column.charset).has_gaps
+
+
+def _as_bytes(column: Column, value: bytes) -> str:
+    """The bytes as MySQL's own literal."""
+    return f"_{column.charset or 'binary'} 0x{value.hex().upper()}"
+
+
 _INVALID_DATE = "Zero dates, year 0000 and days that do not exist become null"
 
 BOOLEAN = Family(
@@ -81,7 +96,7 @@ BOOLEAN = Family(
     _plain(Boolean),
     _same("tinyint(1)", b"1", "true"),
     existing="numbers other than 0 and 1 emitted as numbers",
-    note="Every number but 0 is true. An integer if *Do not treat tinyint(1) as boolean* is on",
+    note="Every number but 0 is true. An integer in keys and with *Do not treat tinyint(1) as boolean*",
     key_types=_INTEGER_KEYS,
     widens=_widens_as_integer,
     restore=restored_sign,
@@ -153,6 +168,8 @@ FAMILIES = (
         existing="airbyte_type date, which Airbyte does not know; zero date emitted as 1970-01-01",
         note=_INVALID_DATE,
         key_types={"date": ("DATE",)},
+        lacks_form=always,
+        key_text=_as_written,
     ),
     Family(
         ("datetime",),
@@ -166,6 +183,8 @@ FAMILIES = (
         existing="zero datetime emitted as 1970-01-01T00:00:00.000000 or unchanged",
         note=_INVALID_DATE,
         key_types={"datetime": ("DATETIME",)},
+        lacks_form=always,
+        key_text=_as_written,
         widens=by_size,
     ),
     Family(
@@ -176,6 +195,8 @@ FAMILIES = (
         existing='emitted as "2024-02-29 12:34:56", without offset',
         note="Always UTC. Zero timestamps become null",
         key_types={"timestamp": ("TIMESTAMP",)},
+        lacks_form=always,
+        key_text=_as_written,
         widens=by_size,
     ),
     Family(
@@ -184,8 +205,12 @@ FAMILIES = (
         _plain(Time),
         _same("time(3)", b"12:34:56.789", '"12:34:56.789"'),
         existing="airbyte_type time_with_timezone; every value emitted as it is",
-        note="Negative times and those of 24 hours and more become null",
+        note="Negative times and those of 24 hours and more become null. A plain string in a primary key",
         key_types={"time": ("TIME",)},
+        lacks_form=always,
+        key_text=_as_written,
+        # A span of time is no time of day: a destination's type for those would not take it.
+        key_schema=_STRING,
         widens=by_size,
     ),
     Family(
@@ -206,6 +231,8 @@ FAMILIES = (
         },
         widens=_widens_in_text,
         restore=restored_padding,
+        lacks_form=_has_gaps,
+        key_text=_as_bytes,
     ),
     Family(
         ("enum",),
@@ -218,6 +245,7 @@ FAMILIES = (
         # A copy is ordered by the labels' numbers, a resume compares their text: rows would be skipped.
         widens=by_labels,
         restore=restored_label,
+        key_text=_as_bytes,
     ),
     Family(
         ("set",),
@@ -230,13 +258,14 @@ FAMILIES = (
         # A copy is ordered by the labels' numbers, a resume compares their text: rows would be skipped.
         widens=by_labels,
         restore=restored_label,
+        key_text=_as_bytes,
     ),
     Family(
         ("json",),
         _STRING,
         _plain(Text),
         _same("json", b'{"a": 1}', r'"{\"a\": 1}"'),
-        note="The document as text. MySQL orders keys differently in the copy and in changes",
+        note="The document as text. Some details differ in the copy and in changes: see below",
     ),
     Family(
         (
@@ -300,6 +329,8 @@ UNKNOWN = Family(
     _plain(Text),
     _same("newtype", b"text", '"text"'),
     note="A type that is not in this table is given as text; null if it is not UTF-8",
+    lacks_form=always,
+    key_text=_as_bytes,
 )
 
 BY_NAME = {name: family for family in FAMILIES for name in family.names}

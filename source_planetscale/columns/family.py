@@ -63,6 +63,16 @@ def as_decoded(_written: ColumnType, _decoded: ColumnType, _spelling: Spelling) 
     return None
 
 
+def always(_column: Column) -> bool:
+    """Any column of the type can hold values without a form."""
+    return True
+
+
+def nowhere(_column: Column) -> bool:
+    """No column of the type can hold values without a form."""
+    return False
+
+
 @dataclass(frozen=True, eq=False)
 class Family:
     """Types that share a schema and an encoder.
@@ -82,6 +92,10 @@ class Family:
             so that row events of the old one read right under the new one.
         restore: How to put values of catch-up right that the server decoded as another type than the one
             that they were written with; None if their bytes are the same.
+        lacks_form: Whether a column can hold values that have no right form in JSON, and become null.
+        key_text: The text that stands for such a value in a primary key, where null would make one row of
+            many; None if no key holds one.
+        key_schema: JSON schema in a primary key, where it has to take those texts.
     """
 
     names: tuple[str, ...]
@@ -94,3 +108,6 @@ class Family:
     key_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     widens: Callable[[ColumnType, ColumnType], bool] = never
     restore: Callable[[ColumnType, ColumnType, Spelling], Rewrite | None] = as_decoded
+    lacks_form: Callable[[Column], bool] = nowhere
+    key_text: Callable[[Column, bytes], str] | None = None
+    key_schema: Mapping[str, Any] | None = None

@@ -117,6 +117,16 @@ def about_unreadable_statement(where: str) -> str:
     )
 
 
+def about_unreadable_rows(where: str, words: str) -> str:
+    """Says that the server cannot decode rows from before a change of columns; `words` are its own."""
+    if "enum or set" in words.lower():
+        return (
+            f"Changes of {where} that are not read yet were made before its columns changed, and Vitess cannot "
+            "decode such rows of a table that has an ENUM or SET column. Sync before such a change."
+        )
+    return f"Changes of {where} from before a change of its columns cannot be decoded by the server: {words}."
+
+
 def about_retry(
     where: str, reason: str, failures: int, retries: int, seconds: float, *, resumes: bool
 ) -> str:

@@ -141,8 +141,9 @@ class Attempt:
             self._stall.start()
         for table in reader.tables.values():
             while table.statements:
-                statement = table.statements.pop(0)
-                for words in about_statement(statement, table.name, members[table.name].where):
+                statement, reshaping = table.statements.pop(0), table.reshaping
+                after = reshaping.after if reshaping and reshaping.statement is statement else None
+                for words in about_statement(statement, table.name, members[table.name].where, after):
                     self._core.logger.warning(words)
         return runs
 

@@ -127,7 +127,7 @@ class Members:
         if error.statement_is_unreadable:
             yield from self._copy_again(member, advice.about_unreadable_statement(member.where))
         elif error.shape_is_unreadable:
-            problem = f"Changes of {member.where} from before a change of the table cannot be read: {words}."
+            problem = advice.about_unreadable_rows(member.where, words)
             yield from self._copy_again(member, problem)
         else:
             kind = ShardGoneError if error.shard_is_unknown else ConfigError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from source_planetscale.ddl import Effect
 
 if TYPE_CHECKING:
-    from source_planetscale.ddl import Statement
+    from source_planetscale.ddl import Altered, Statement
 
 _LONGEST_TEXT = 120
 
@@ -19,13 +19,16 @@ def statement_of(text: str) -> str:
     return f"`{line[:_LONGEST_TEXT]}{'…' if len(line) > _LONGEST_TEXT else ''}`"
 
 
-def about_statement(statement: Statement, table: str, where: str) -> list[str]:
+def about_statement(
+    statement: Statement, table: str, where: str, altered: Altered | None = None
+) -> list[str]:
     """Says what a statement did to a table that no row event tells.
 
     Args:
         statement: The statement.
         table: The table's bare name.
         where: Names table and shard.
+        altered: What the statement made of the table, or None if it does not tell.
 
     Returns:
         A sentence or two for each thing; none where a reader of rows misses nothing.
@@ -39,7 +42,9 @@ def about_statement(statement: Statement, table: str, where: str) -> list[str]:
             f"{word} of {where}, by {shown}: the server sends no deletes for it, so rows that were read before "
             "stay in the destination. Refresh this stream and remove its records to bring both in line."
         )
-    if effects & {Effect.ADDED_VALUES, Effect.VALUES_CHANGED}:
+    if effects & {Effect.ADDED_VALUES, Effect.VALUES_CHANGED} and (
+        altered is None or altered.filled or altered.converted
+    ):
         told.append(
             f"Values of {where} were added or changed by {shown}: the server sends no changes for it, so rows "
             "that were not changed since lack them. Refresh this stream, or have Airbyte backfill new columns "

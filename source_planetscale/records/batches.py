@@ -88,6 +88,7 @@ class BatchMaker:
         if formatter is None:
             formatter = self._formatters[key] = RowFormatter(
                 run.fields.columns,
+                self._table.primary_key,
                 stream=self._table.name,
                 namespace=self._table.keyspace,
                 phase=phase,

@@ -17,10 +17,10 @@ from airbyte_protocol_dataclasses.models import (  # type: ignore[import-untyped
     Reason,
 )
 
-from source_planetscale.columns import Phase, Spelling, complete, encode_each, encoder_of
+from source_planetscale.columns import Phase, Spelling, complete, encode_each, encoder_of, key_text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from source_planetscale.columns import Encoded, Encoder
     from source_planetscale.table import WireColumn
@@ -44,6 +44,7 @@ class RowFormatter:
     def __init__(
         self,
         columns: Sequence[WireColumn],
+        primary_key: Sequence[str],
         *,
         stream: str,
         namespace: str,
@@ -55,6 +56,7 @@ class RowFormatter:
 
         Args:
             columns: The columns of the rows, in their order; those without a target are left out.
+            primary_key: The names of the key's columns, in which no value becomes null.
             stream: The name of the stream.
             namespace: Its namespace.
             phase: Which half of the stream the rows come from.
@@ -64,15 +66,18 @@ class RowFormatter:
         spelling = Spelling(phase, enum_labels_on_wire)
         self._width = len(columns)
         # The number of each column in a row, its encoder, and the JSON of the name that it has today.
-        self._columns = [
-            (
-                index,
-                encoder_of(column, spelling, tinyint1_as_boolean=tinyint1_as_boolean),
-                orjson.dumps(column.target.name),
-            )
-            for index, column in enumerate(columns)
-            if column.target is not None
-        ]
+        self._columns: list[tuple[int, Encoder, bytes]] = []
+        self._key_texts: dict[int, Callable[[bytes], bytes] | None] = {}
+        for index, column in enumerate(columns):
+            if column.target is None:
+                continue
+            name, as_boolean = column.target.name, tinyint1_as_boolean
+            if name in primary_key:
+                # The numbers of a key stay apart, whichever they are.
+                as_boolean = False
+                self._key_texts[index] = key_text_of(column, tinyint1_as_boolean=as_boolean)
+            encoder = encoder_of(column, spelling, tinyint1_as_boolean=as_boolean)
+            self._columns.append((index, encoder, orjson.dumps(name)))
         # What stands before a column's value without and with quotes, so that False and True index it.
         self._openings = [
             (comma + name + b":", comma + name + b':"')
@@ -86,8 +91,8 @@ class RowFormatter:
     def text(self, rows: Rows, tails: Iterable[bytes] | None, emitted_at_ms: int) -> bytes:
         r"""Formats rows; one batch of many rows is much cheaper than many of one.
 
-        A value that has no right form in JSON becomes null, with an entry in the record's
-        `meta.changes`.
+        A value that has no right form in JSON becomes null, with an entry in the record's `meta.changes`; in
+        the primary key its text stands in for it, so that rows stay apart.
 
         Args:
             rows: The rows.
@@ -131,7 +136,9 @@ class RowFormatter:
                 else:
                     columns.append(encoder.encode(values))
             except ValueError:
-                texts, bad_rows = _encode_what_can_be(encoder, values, lengths[index::width])
+                texts, bad_rows = _encode_what_can_be(
+                    encoder, values, lengths[index::width], self._key_texts.get(index)
+                )
                 columns.append((texts, False))
                 for row in bad_rows:
                     changes.setdefault(row, []).append(name)
@@ -183,11 +190,18 @@ def _encode_with_nulls(encoder: Encoder, values: list[bytes], lengths: list[int]
 
 
 def _encode_what_can_be(
-    encoder: Encoder, values: list[bytes], lengths: list[int]
+    encoder: Encoder,
+    values: list[bytes],
+    lengths: list[int],
+    key_text: Callable[[bytes], bytes] | None,
 ) -> tuple[list[bytes], list[int]]:
-    """Encodes a column with values that have no right form; also gives the numbers of their rows."""
+    """Encodes a column with values that have no right form; also gives the numbers of the nulled rows."""
     texts = _with_nulls(encode_each(encoder, _present(values, lengths)), lengths)
     bad_rows = [row for row, text in enumerate(texts) if text is None]
+    if key_text is not None:
+        for row in bad_rows:
+            texts[row] = key_text(values[row])
+        bad_rows = []
     return [_NULL if text is None else text for text in texts], bad_rows
 
 

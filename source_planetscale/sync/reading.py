@@ -78,7 +78,7 @@ class Reading:
         self.table = table
         self.state = state
         self.errors: dict[str, Exception] = {}
-        # A shard that has ended waits in the state for those that end with it.
+        # A shard whose end is known has nothing more to tell.
         self.shards = [shard for shard in state.cursors if shard not in idle and shard not in state.reshards]
         self.uncovered = 0
         self.covered_at = now
@@ -160,6 +160,10 @@ class Reading:
 
     def _emit(self, delivery: Delivery) -> Iterator[AirbyteMessage]:
         shard, now = delivery.shard, time.monotonic()
+        if shard not in self.state.cursors:
+            # It was given up together with a lost one; its rows come with the copy in its place.
+            self._open.difference_update({shard} if delivery.ended else ())
+            return
         moved = delivery.cursor != self.state.cursors[shard]
         self._moved = self._moved or moved
         self.state.cursors[shard] = delivery.cursor
@@ -218,8 +222,11 @@ class Reading:
                 "position behavior' to 'Re-sync data', which does so by itself.",
                 error,
             )
+        started = reshards.copy_instead(self.state, shard, self._serving)
+        if not started:
+            return TransientError(f"{problem} Sync again to copy the shards in its place.", error)
         self._sync.logger.warning(f"{problem} As configured, the new shards are copied.")
-        self._read_on(reshards.copy_instead(self.state, shard, self._serving), "")
+        self._read_on(started, "")
         return None
 
     def _read_on(self, cursors: Sequence[Cursor], why: str) -> None:

@@ -43,7 +43,8 @@ def follow(state: StreamState) -> list[Cursor]:
         old = [state.cursors.pop(name) for name in reshard.participants]
         for name in reshard.participants:
             del state.reshards[name]
-        shape = next((cursor.shape for cursor in old), None)
+        # A schema change reaches shards at different times.
+        shape = old[0].shape if all(cursor.shape == old[0].shape for cursor in old) else None
         unfinished = any(cursor.copying for cursor in old)
         for name, position in reshard.positions.items():
             fresh = Cursor(old[0].keyspace, name)
@@ -66,18 +67,18 @@ def settle(state: StreamState, selected: Sequence[str], keyspace: str, starting:
         starting: Positions at which shards without a saved one begin, by shard.
     """
     follow(state)
-    gone = {name: KeyRange.of(name) for name in state.cursors if name not in selected}
-    new = {name: KeyRange.of(name) for name in selected if name not in state.cursors}
+    for name, reshard in list(state.reshards.items()):
+        if any(participant not in state.cursors for participant in reshard.participants):
+            # Nobody will tell the end of the other one.
+            del state.cursors[name], state.reshards[name]
+    gone, new = _unmatched(state, selected)
     for group in _groups(gone, new):
         old = [name for name in group if name in gone]
-        young = [name for name in group if name in new]
+        young = [name for name in selected if name in new and name in group]
         whole = all(cover([gone[name] for name in old], new[name]) for name in young)
         if whole and young and not any(state.cursors[name].copying for name in old):
             continue
-        for name in old:
-            if young or state.cursors[name].copying:
-                state.cursors.pop(name)
-                state.reshards.pop(name, None)
+        _forget(state, [name for name in old if young or state.cursors[name].copying])
         for name in young:
             state.cursors[name] = Cursor(keyspace, name, starting.get(name, ""))
 
@@ -85,27 +86,38 @@ def settle(state: StreamState, selected: Sequence[str], keyspace: str, starting:
 def copy_instead(state: StreamState, lost: str, serving: Sequence[str]) -> list[Cursor]:
     """Gives up a shard whose end can no longer be read, and begins the copy of those in its place.
 
+    Others that were replaced together with it are given up as well: their rows come with the same copies.
+
     Args:
-        state: The state; it is changed.
+        state: The state; it is changed, unless nothing is known to be in the shard's place.
         lost: The shard.
         serving: The shards that serve.
 
     Returns:
         The cursors of the new shards, before their copy.
     """
+    gone, new = _unmatched(state, serving)
+    gone[lost] = KeyRange.of(lost)
+    group = next(group for group in _groups(gone, new) if lost in group)
     keyspace = state.cursors[lost].keyspace
-    # Those that have ended together with it wait for an end that nobody will read.
-    given_up = {lost, *(name for name, reshard in state.reshards.items() if lost in reshard.participants)}
-    for name in given_up:
-        state.cursors.pop(name)
-        state.reshards.pop(name, None)
-    started = []
-    for name in serving:
-        own = KeyRange.of(name)
-        if name not in state.cursors and any(own.overlaps(KeyRange.of(old)) for old in given_up):
-            state.cursors[name] = Cursor(keyspace, name)
-            started.append(state.cursors[name])
+    started = [Cursor(keyspace, name) for name in serving if name in new and name in group]
+    if started:
+        _forget(state, [name for name in group if name in gone])
+    state.cursors.update({cursor.shard: cursor for cursor in started})
     return started
+
+
+def _unmatched(state: StreamState, serving: Sequence[str]) -> tuple[dict[str, KeyRange], dict[str, KeyRange]]:
+    """The shards of a state that do not serve, and those that serve and do not stand in it."""
+    gone = {name: KeyRange.of(name) for name in state.cursors if name not in serving}
+    new = {name: KeyRange.of(name) for name in serving if name not in state.cursors}
+    return gone, new
+
+
+def _forget(state: StreamState, shards: Sequence[str]) -> None:
+    for name in shards:
+        del state.cursors[name]
+        state.reshards.pop(name, None)
 
 
 def _groups(gone: dict[str, KeyRange], new: dict[str, KeyRange]) -> list[list[str]]:

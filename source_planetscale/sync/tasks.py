@@ -53,10 +53,6 @@ class Tasks:
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Takes in the shards of streams: those that are copied share one pass for each shard."""
-        readings = list(readings)
-        for reading in readings:
-            if not reading.shards:
-                self._deliveries.begin(reading.stream)
         self._queue((reading, member) for reading in readings for member in reading.members())
 
     def join(self, reading: Reading, cursors: Iterable[Cursor]) -> None:

@@ -102,7 +102,7 @@ def layout(
         ShapeMismatch: The event fits neither the written shape nor the table of today.
     """
     if _fits(fields, decoded, written, table):
-        columns = [Column(name, kind, charset) for name, kind, charset in written]
+        columns = [_written(column, seen) for column, seen in zip(written, decoded, strict=True)]
     elif shape_of(decoded) == shape_of(table.columns):
         # A statement that came without its text has changed the table.
         columns = list(decoded)
@@ -137,6 +137,11 @@ def _may_be(field: wire.Field, column: ShapeColumn, unnamed: bool) -> bool:
     known = _WIRE_TYPES.get(base)
     # What the row event itself says stands in the type; only text and bytes are not told apart by it.
     return known is None or field.type in known or (unnamed and field.type in _STRINGS and known <= _STRINGS)
+
+
+def _written(column: ShapeColumn, seen: Column) -> Column:
+    # Whether a column takes NULL stands in no shape, but a column of today is known to the server.
+    return Column(*column, nullable=seen.nullable or seen.name != column.name)
 
 
 def _as_written(column: Column, seen: Column) -> bool:

@@ -89,7 +89,8 @@ class ShardReader:
         self.transactions = 0
         self.progress = 0
         self._shard = cursor.shard
-        self._by_wire_name = self.tables | {f"{cursor.keyspace}.{name}": t for name, t in self.tables.items()}
+        # Names come with the keyspace from a server that does not know the flag to leave it out.
+        self._by_wire_name = {f"{cursor.keyspace}.{name}": t for name, t in self.tables.items()} | self.tables
         self._copy = tables[0] if cursor.copying else None
         self._track = tables[0].track_changes
         self._resumable = self._copy is not None and copy_can_resume(self._copy.table)

@@ -28,10 +28,13 @@ CONVERSIONS = [
     ("sjis", b"\x83\x5c \x5c \x81\x5f", "ソ \\ \\"),
     ("cp932", b"\x83\x5c\x87\x40", "ソ①"),
     ("ujis", b"\xa5\xbd", "ソ"),
+    ("ujis", b"\xf5\xa1\x8f\xfe\xfe\x8f\xa2\xb7", "\ue000\ue757~"),
     ("eucjpms", b"\xa1\xc1\xa1\xdd", "～－"),
+    ("eucjpms", b"\xad\xa1\x8f\xf3\xf3\x8f\xf4\xfb\xad\xea", "①ⅰ髙㈱"),
+    ("eucjpms", b"\x8f\xa2\xc3\x8f\xa2\xb7~\xf5\xa1", "￤～~\ue000"),
     ("gbk", b"\xd6\xd0", "中"),
     ("gb2312", b"\xd6\xd0", "中"),
-    ("gb18030", b"\xd6\xd0\x94\x39\xfc\x36\xa8\xbc", "中😀ḿ"),
+    ("gb18030", b"\xd6\xd0\x94\x39\xfc\x36\xa8\xbc\x81\x35\xf4\x37", "中😀ḿ\ue7c7"),
     ("big5", b"\xa4\xa4\xa1\x45", "中•"),
     ("euckr", b"\xc7\xd1\x81\x41", "한갂"),
     ("tis620", b"\xa1", "ก"),
@@ -74,6 +77,13 @@ def test_an_unknown_character_set_is_read_as_utf8() -> None:
 @pytest.mark.parametrize("name", ["utf8mb4", "ascii", "utf16", "utf32", "sjis", "gbk", "dec8", "geostd8"])
 def test_bytes_that_are_no_text_have_no_form(name: str) -> None:
     assert encode_each(text_encoder(name), [b"\xff"]) == [None]
+
+
+@pytest.mark.parametrize(
+    "value", [b"\xad", b"\xad\xff", b"\xad\xbf", b"\x8f\xf3", b"\x8f\xf3\xa1", b"\xff\xa1", b"\xad\xa1\x8f"]
+)
+def test_a_cell_without_character_and_a_cut_one_have_no_form(value: bytes) -> None:
+    assert encode_each(text_encoder("eucjpms"), [value]) == [None]
 
 
 @pytest.mark.parametrize(

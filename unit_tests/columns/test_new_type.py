@@ -20,7 +20,7 @@ from source_planetscale.shape import ShapeColumn, hazard
 from source_planetscale.table import Column, WireColumn
 from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
 from source_planetscale.vstream.wire import vstream_pb2 as wire
-from unit_tests.events import keyed_by
+from unit_tests.support.events import keyed_by
 
 
 class Uuid(Encoder):

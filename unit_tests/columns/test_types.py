@@ -232,16 +232,19 @@ def test_tinyint1_is_an_integer_if_the_option_says_so() -> None:
         ("decimal(10,2)", {"type": ["number"]}),
         ("double", {"type": ["number"]}),
         ("year", {"type": ["number"], "airbyte_type": "integer"}),
-        ("date", {"type": ["string"], "format": "date"}),
+        ("date", {"type": ["null", "string"], "format": "date"}),
         (
             "datetime(3)",
-            {"type": ["string"], "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
+            {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_without_timezone"},
         ),
         (
             "timestamp",
-            {"type": ["string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"},
+            {"type": ["null", "string"], "format": "date-time", "airbyte_type": "timestamp_with_timezone"},
         ),
-        ("time", {"type": ["string"], "format": "time", "airbyte_type": "time_without_timezone"}),
+        (
+            "time",
+            {"type": ["null", "string"], "format": "time", "airbyte_type": "time_without_timezone"},
+        ),
         ("bit(1)", {"type": ["boolean"]}),
         ("bit(2)", {"type": ["string"], "contentEncoding": "base64"}),
         ("varchar(10)", {"type": ["string"]}),
@@ -251,12 +254,46 @@ def test_tinyint1_is_an_integer_if_the_option_says_so() -> None:
         ("blob", {"type": ["string"], "contentEncoding": "base64"}),
         ("geomcollection", {"type": ["string"], "contentEncoding": "base64"}),
         ("vector(3)", {"type": ["array"], "items": {"type": "number"}}),
-        ("something new", {"type": ["string"]}),
+        ("something new", {"type": ["null", "string"]}),
     ],
 )
-def test_the_schema_of_a_type(column_type: str, expected: dict[str, Any]) -> None:
+def test_the_schema_of_a_column_without_null_has_null_if_a_value_can_lack_a_form(
+    column_type: str, expected: dict[str, Any]
+) -> None:
     column = Column("c", column_type, nullable=False)
     assert json_schema(column, tinyint1_as_boolean=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("charset", "types"), [("utf8mb4", ["string"]), ("ascii", ["string"]), ("gbk", ["null", "string"])]
+)
+def test_text_can_lack_a_form_in_a_character_set_with_gaps(charset: str, types: list[str]) -> None:
+    column = Column("c", "varchar(9)", charset, nullable=False)
+    assert json_schema(column, tinyint1_as_boolean=True) == {"type": types}
+
+
+def test_a_tinyint1_is_an_integer_in_the_key() -> None:
+    table = Table("ks", "t", (Column("k", "tinyint(1)", nullable=False), Column("b", "tinyint(1)")), ("k",))
+    assert stream_schema(table, tinyint1_as_boolean=True)["properties"] == {
+        "k": {"type": ["number"], "airbyte_type": "integer"},
+        "b": {"type": ["null", "boolean"]},
+    }
+
+
+def test_no_column_of_the_key_is_nullable_and_a_time_in_it_is_a_string() -> None:
+    columns = tuple(
+        Column(name, name, nullable=False) for name in ("date", "datetime", "timestamp", "time", "text")
+    )
+    schema = stream_schema(
+        Table("ks", "t", columns, tuple(column.name for column in columns)), tinyint1_as_boolean=True
+    )
+    assert {name: (each["type"], each.get("format")) for name, each in schema["properties"].items()} == {
+        "date": (["string"], "date"),
+        "datetime": (["string"], "date-time"),
+        "timestamp": (["string"], "date-time"),
+        "time": (["string"], None),
+        "text": (["string"], None),
+    }
 
 
 def test_a_nullable_column_takes_null_first() -> None:
@@ -268,4 +305,4 @@ def test_a_stream_lists_all_columns_in_table_order() -> None:
     schema = stream_schema(table, tinyint1_as_boolean=True)
     assert schema["type"] == "object"
     assert list(schema["properties"]) == ["b", "a b.c"]
-    assert schema["properties"]["a b.c"]["type"] == ["string"]
+    assert schema["properties"]["a b.c"]["type"] == ["null", "string"]

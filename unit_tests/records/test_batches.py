@@ -45,7 +45,9 @@ def test_deletes_are_left_out_where_no_column_could_tell_them(config: Config) ->
 
 def test_a_batch_of_left_out_deletes_is_none() -> None:
     maker = BatchMaker(TABLE, METADATA, ChangeSequence(0, 0), ChangeSequence(0, 0))
-    runs = reader(after(5), track_changes=True).feed(transaction(6, fields(), rows(change(ONE))))
+    runs = reader(after(5), track_changes=True).read(
+        transaction(6, fields(), rows(change(ONE))).SerializeToString()
+    )
     assert maker.batch(runs) is None
     assert maker.batch([]) is None
 
@@ -83,7 +85,7 @@ def test_the_schema_names_the_columns_that_records_have() -> None:
 
 def test_the_lines_of_a_batch_and_its_messages_say_the_same() -> None:
     maker = BatchMaker(TABLE, BOTH, ChangeSequence(0, 0), ChangeSequence(0, 0))
-    batch = maker.batch(reader(after(5), track_changes=True).feed(CHANGES))
+    batch = maker.batch(reader(after(5), track_changes=True).read(CHANGES.SerializeToString()))
     assert batch is not None
     messages = [message.record for message in batch.messages()]
     lines = [json.loads(line)["record"] for line in batch.text.splitlines()]

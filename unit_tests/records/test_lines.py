@@ -45,9 +45,11 @@ def formatter(
     stream: str = "t",
     namespace: str = "ks",
     enum_labels_on_wire: bool = True,
+    primary_key: Sequence[str] = (),
 ) -> RowFormatter:
     return RowFormatter(
         unchanged(columns),
+        primary_key,
         stream=stream,
         namespace=namespace,
         phase=phase,
@@ -143,9 +145,68 @@ def test_a_bad_value_leaves_the_other_values_of_its_column_alone() -> None:
     assert emitted.count(None) == 3
 
 
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize(
+    ("column", "values", "texts"),
+    [
+        (
+            Column("k", "time"),
+            [b"-01:00:00", b"25:00:00", b"12:34:56"],
+            ["-01:00:00", "25:00:00", "12:34:56"],
+        ),
+        (Column("k", "date"), [b"0000-00-00", b"2024-00-00"], ["0000-00-00", "2024-00-00"]),
+        (Column("k", "datetime(3)"), [b"0000-00-00 00:00:00.000"], ["0000-00-00 00:00:00.000"]),
+        (Column("k", "timestamp"), [b"0000-00-00 00:00:00"], ["0000-00-00 00:00:00"]),
+        (Column("k", "varchar(9)", "gbk"), [b"a\x80", b"\xd6\xd0"], ["_gbk 0x6180", "中"]),
+        (Column("k", "newtype"), [b"\xff"], ["_binary 0xFF"]),
+    ],
+)
+def test_a_value_without_form_in_the_key_is_its_text(
+    column: Column, values: list[bytes], texts: list[str], phase: Phase
+) -> None:
+    compiled = formatter([column, Column("d", "date")], phase, primary_key=["k"])
+    emitted = [json.loads(line)["record"] for line in lines(compiled, [row(value, None) for value in values])]
+    assert [record["data"]["k"] for record in emitted] == texts
+    assert not any("meta" in record for record in emitted)
+
+
+def test_a_value_without_form_beside_the_key_is_null_all_the_same() -> None:
+    compiled = formatter([Column("k", "time"), Column("t", "time")], primary_key=["k"])
+    (line,) = lines(compiled, [row(b"-01:00:00", b"-02:00:00")])
+    record = json.loads(line)["record"]
+    assert record["data"] == {"k": "-01:00:00", "t": None}
+    assert [change["field"] for change in record["meta"]["changes"]] == ["t"]
+
+
+def test_the_numbers_of_a_tinyint1_in_the_key_stay_apart() -> None:
+    compiled = formatter([Column("k", "tinyint(1)"), Column("b", "tinyint(1)")], primary_key=["k"])
+    emitted = lines(compiled, [row(b"1", b"1"), row(b"2", b"2"), row(b"0", b"0")])
+    assert [json.loads(line)["record"]["data"] for line in emitted] == [
+        {"k": 1, "b": True},
+        {"k": 2, "b": True},
+        {"k": 0, "b": False},
+    ]
+
+
+def test_no_text_stands_in_for_a_number_of_the_key() -> None:
+    column = WireColumn(Column("k", "time"), Column("@1", ""), Column("k", "int"))
+    compiled = RowFormatter(
+        [column],
+        ["k"],
+        stream="t",
+        namespace="ks",
+        phase=Phase.CATCH_UP,
+        enum_labels_on_wire=True,
+        tinyint1_as_boolean=True,
+    )
+    (line,) = lines(compiled, [row(b"-01:00:00")])
+    assert json.loads(line)["record"]["data"] == {"k": None}
+
+
 def changed(columns: Sequence[WireColumn], rows: Sequence[wire.Row]) -> list[dict[str, Any]]:
     compiled = RowFormatter(
         columns,
+        (),
         stream="t",
         namespace="ks",
         phase=Phase.CATCH_UP,

@@ -1,4 +1,4 @@
-"""Builders of VStream responses as vtgate sends them, for one small table."""
+"""Builders of VStream responses as vtgate sends them, for small tables."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ UUID = "6ca9ebda-e590-11f1-936a-02fc00000001"
 NOON = 1_700_000_000
 
 _WIRE_TYPES = {
+    "": wire.NULL_TYPE,
     "bigint": wire.INT64,
     "int": wire.INT32,
+    "tinyint": wire.INT8,
+    "char": wire.CHAR,
+    "datetime": wire.DATETIME,
     "varchar": wire.VARCHAR,
     "text": wire.TEXT,
     "enum": wire.ENUM,
@@ -41,6 +45,13 @@ TABLE = Table(
     has_primary_index=True,
 )
 KEYLESS = Table(KEYSPACE, "orders", TABLE.columns)
+OTHER_TABLE = Table(
+    KEYSPACE,
+    "parts",
+    (Column("id", "bigint", nullable=False), Column("name", "varchar(20)", "utf8mb4")),
+    primary_key=("id",),
+    has_primary_index=True,
+)
 
 
 def keyed_by(column_type: str, charset: str = "") -> Table:
@@ -110,13 +121,20 @@ def field(column: Column, key: Sequence[str] = ()) -> wire.Field:
     )
 
 
-def fields(table: Table = TABLE) -> wire.VEvent:
+def fields(table: Table = TABLE, *, at: int = 0, prefix: str = "") -> wire.VEvent:
+    """The description of a table's rows: without a time in the copy phase, with one in catch-up.
+
+    Args:
+        table: The table.
+        at: The time.
+        prefix: What stands before the table's name, as the keyspace does where the server ignores the flag.
+    """
     event = wire.FieldEvent(
-        table_name=f"{table.keyspace}.{table.name}",
+        table_name=prefix + table.name,
         fields=[field(column, table.primary_key) for column in table.columns],
         enum_set_string_values=True,
     )
-    return wire.VEvent(type=wire.FIELD, field_event=event)
+    return wire.VEvent(type=wire.FIELD, timestamp=at, field_event=event)
 
 
 def row(*values: object) -> wire.Row:
@@ -163,19 +181,19 @@ def change(
     )
 
 
-def rows(*changes: wire.RowChange, at: int = NOON) -> wire.VEvent:
-    """A ROW event of catch-up."""
-    event = wire.RowEvent(table_name=f"{KEYSPACE}.orders", row_changes=changes)
+def rows(*changes: wire.RowChange, at: int = NOON, table: str = "orders") -> wire.VEvent:
+    """A ROW event of catch-up; `table` is its name as it stands in the event."""
+    event = wire.RowEvent(table_name=table, row_changes=changes)
     return wire.VEvent(type=wire.ROW, timestamp=at, row_event=event)
 
 
-def inserted(*images: wire.Row, at: int = NOON) -> wire.VEvent:
-    return rows(*(change(None, image) for image in images), at=at)
+def inserted(*images: wire.Row, at: int = NOON, table: str = "orders") -> wire.VEvent:
+    return rows(*(change(None, image) for image in images), at=at, table=table)
 
 
-def copied(*images: wire.Row) -> wire.VEvent:
+def copied(*images: wire.Row, table: str = "orders") -> wire.VEvent:
     """A ROW event of the copy phase, which carries no time."""
-    return inserted(*images, at=0)
+    return inserted(*images, at=0, table=table)
 
 
 def last_key(image: wire.Row, table: Table = TABLE) -> wire.QueryResult:
@@ -200,14 +218,17 @@ def vgtid(
 
 
 def journal(
-    position: str, new_shards: Iterable[str], migration: wire.MigrationType.ValueType = wire.SHARDS
+    position: str,
+    new_shards: Iterable[str],
+    migration: wire.MigrationType.ValueType = wire.SHARDS,
+    participants: Iterable[str] = (SHARD,),
 ) -> wire.VEvent:
     event = wire.Journal(
         id=7,
         migration_type=migration,
         local_position=position,
         shard_gtids=[wire.ShardGtid(keyspace=KEYSPACE, shard=name, gtid=position) for name in new_shards],
-        participants=[wire.KeyspaceShard(keyspace=KEYSPACE, shard=SHARD)],
+        participants=[wire.KeyspaceShard(keyspace=KEYSPACE, shard=name) for name in participants],
     )
     return wire.VEvent(type=wire.JOURNAL, journal=event)
 
@@ -222,8 +243,8 @@ def small_copy(*images: wire.Row, last: int = 10, table: Table = TABLE) -> list[
     position = gtid(last)
     batch = []
     if images:
-        end = vgtid(position, last_key(images[-1], table))
-        batch = [response(copied(*images), end, commit())]
+        end = vgtid(position, last_key(images[-1], table), table=table.name)
+        batch = [response(copied(*images, table=table.name), end, commit())]
     return [
         response(begin(), fields(table)),
         response(vgtid(position)),

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from source_planetscale.vstream.bundle import Bundle
 from source_planetscale.vstream.position import Goal
-from source_planetscale.vstream.rows import block_of
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.support.events import (
     both_copy_completed,
@@ -22,7 +21,8 @@ from unit_tests.support.events import (
     transaction,
 )
 from unit_tests.support.model import LOGS, Log, Server
-from unit_tests.support.reading import after, position, reader
+from unit_tests.support.readers import reader
+from unit_tests.support.reading import after, position
 
 if TYPE_CHECKING:
     from random import Random
@@ -111,8 +111,7 @@ def test_responses_taken_together_give_what_they_give_one_by_one(
         size = random.randint(1, len(responses))
         raw = b"".join(part.SerializeToString() for part in responses[:size])
         responses = responses[size:]
-        part = wire.VStreamResponse.FromString(raw)
-        for run in joined.feed(part, block_of(part, raw, one_by_one=track_changes)):
+        for run in joined.feed_raw(raw):
             found += [(run.deleted, values) for values in cut(run.rows)]
     assert found == expected
     assert joined.cursor == single.cursor

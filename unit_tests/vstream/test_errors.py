@@ -40,11 +40,11 @@ def echoing(key: str, *, position: str = "MySQL56/u:1-5", rest: str = CAUSE) -> 
         (Code.UNIMPLEMENTED, "unknown service vtgateservice.Vitess"),
         (Code.INVALID_ARGUMENT, "vgtid must have at least one value"),
         (Code.FAILED_PRECONDITION, "shard provided in VGTID, zz, not found in the src keyspace"),
-        (Code.UNKNOWN, "table nosuch is not present in the database"),
         (Code.INTERNAL, 'could not decode position: parse error: unknown GTIDSet flavor ""'),
         (Code.UNKNOWN, "stream needs a position or a table to copy"),
         (Code.UNKNOWN, "failed to get shards: node doesn't exist: keyspaces/x/SrvKeyspace"),
         (Code.INTERNAL, "not all journaling participants are in the stream: journal: [], stream: []"),
+        (Code.UNKNOWN, "unexpected statement type UNKNOWN in row-based replication: xa start 'x'"),
     ],
 )
 def test_what_trying_again_cannot_mend_is_permanent(code: grpc.StatusCode, detail: str) -> None:
@@ -55,6 +55,8 @@ def test_what_trying_again_cannot_mend_is_permanent(code: grpc.StatusCode, detai
     ("code", "detail"),
     [
         (Code.UNAVAILABLE, "Socket closed"),
+        (Code.UNKNOWN, "table nosuch is not present in the database"),
+        (Code.UNKNOWN, "unknown table t in schema"),
         (Code.UNAVAILABLE, "failed to connect to all addresses"),
         (Code.NOT_FOUND, "tablet: cell:zone1 uid:100 is either down or nonexistent"),
         (Code.CANCELLED, NO_TABLET),
@@ -81,7 +83,8 @@ def test_a_removed_shard_is_told_from_an_unreachable_position() -> None:
     "detail",
     [
         "cannot determine table columns for t: event has [..], schema has [..]",
-        "unknown table t in schema",
+        "syntax error: failed to build ENUM and SET column integer to string mappings for table t",
+        "enum or set column @3 does not have valid string values",
         "cannot use column names in vstream filter because the column names are unknown",
     ],
 )
@@ -89,6 +92,64 @@ def test_events_that_the_server_cannot_decode_are_about_the_shape(detail: str) -
     error = VStreamError(Code.UNKNOWN, detail)
     assert error.shape_is_unreadable
     assert error.permanent
+
+
+@pytest.mark.parametrize(
+    "detail", ["table orders is not present in the database", "unknown table orders in schema"]
+)
+def test_a_table_that_its_tablet_does_not_know_may_become_known(detail: str) -> None:
+    error = VStreamError(Code.UNKNOWN, detail)
+    assert error.table_is_unknown
+    assert not error.permanent
+
+
+def test_a_statement_that_vitess_cannot_parse_is_never_passed() -> None:
+    error = VStreamError(Code.UNKNOWN, "unexpected statement type UNKNOWN in row-based replication: xa start")
+    assert error.statement_is_unreadable
+    assert error.permanent
+
+
+TABLES = ("orders", "order", "items", "we$ird", "ITEMS")
+
+
+@pytest.mark.parametrize(
+    ("detail", "named"),
+    [
+        ("cannot determine table columns for orders: event has [..]", "orders"),
+        ("unknown table orders in schema", "orders"),
+        ("unknown table `orders` in schema", "orders"),
+        ("table order is not present in the database", "order"),
+        ("column b not found in table items", "items"),
+        ("failed to build ENUM and SET column integer to string mappings for table we$ird", "we$ird"),
+        ("columns for shop.orders", "orders"),
+        ("columns for ITEMS", "ITEMS"),
+        ("something about orders", None),
+        ("for table orders; for table items", None),
+        ("unknown table strangers in schema", None),
+        ("unknown table orders_old in schema", None),
+        ("", None),
+    ],
+)
+def test_the_table_that_the_server_names_is_found(detail: str, named: str | None) -> None:
+    assert VStreamError(Code.UNKNOWN, detail).names(TABLES) == named
+
+
+@pytest.mark.parametrize(
+    ("code", "detail"),
+    [
+        (Code.UNAVAILABLE, "Socket closed"),
+        (Code.PERMISSION_DENIED, "no"),
+        (Code.CANCELLED, NO_TABLET),
+        (Code.UNKNOWN, "shard provided in VGTID, -80, not found in the shop keyspace"),
+    ],
+)
+def test_what_is_no_tables_fault_is_about_everything(code: grpc.StatusCode, detail: str) -> None:
+    assert VStreamError(code, detail).is_about_everything
+
+
+@pytest.mark.parametrize("detail", ["unknown table orders in schema", "it broke"])
+def test_what_may_be_a_tables_fault_is_not_about_everything(detail: str) -> None:
+    assert not VStreamError(Code.UNKNOWN, detail).is_about_everything
 
 
 def test_the_cause_is_kept_without_the_echoed_cursor() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_planetscale.table import Column, Table
-from source_planetscale.vstream.lastpk import cells, copy_can_resume, mismatch
+from source_planetscale.vstream.lastpk import cells, collations_differ, copy_can_resume, mismatch
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.support.events import KEYLESS, TABLE, keyed_by, last_key, row
 
@@ -163,3 +163,29 @@ def test_a_row_is_cut_into_the_values_it_was_made_of(values: list[bytes | None])
 def test_a_row_whose_lengths_do_not_fit_its_bytes_is_refused(lengths: list[int]) -> None:
     with pytest.raises(ValueError, match="do not add up"):
         cells(wire.Row(lengths=lengths, values=b"ab"))
+
+
+def collated(**collations: int) -> wire.QueryResult:
+    return wire.QueryResult(
+        fields=[wire.Field(name=name, charset=number) for name, number in collations.items()]
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "differ"),
+    [
+        ({"a": 255, "b": 46}, False),
+        ({"b": 46, "other": 8, "a": 255}, False),
+        ({"a": 255, "b": 255}, True),
+        ({"a": 46, "b": 46}, True),
+        ({"a": 255, "b": 0}, False),
+        ({"a": 255}, False),
+    ],
+    ids=["same", "in another order", "second", "first", "unknown now", "not described"],
+)
+def test_a_key_in_another_collation_has_another_order(now: dict[str, int], differ: bool) -> None:
+    assert collations_differ(collated(a=255, b=46), collated(**now).fields) is differ
+
+
+def test_a_collation_that_was_not_saved_is_not_compared() -> None:
+    assert not collations_differ(collated(a=0), collated(a=255).fields)

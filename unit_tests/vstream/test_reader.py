@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from unit_tests.support.events import (
     commit,
     copied,
     copy_completed,
+    ddl,
     fields,
     gtid,
     heartbeat,
@@ -39,7 +41,8 @@ from unit_tests.support.events import (
     vgtid,
 )
 from unit_tests.support.model import LOGS, Log, Server
-from unit_tests.support.reading import ONE, START, THREE, TWO, after, feed, images, keys, kinds, reader
+from unit_tests.support.readers import feed, images, keys, kinds, reader
+from unit_tests.support.reading import ONE, START, THREE, TWO, after
 
 if TYPE_CHECKING:
     from random import Random
@@ -169,13 +172,39 @@ def test_a_last_key_of_another_table_is_not_taken_for_this_ones() -> None:
     assert shard.cursor.last_pk is None
 
 
+@pytest.mark.parametrize("raw", [b"\xff\xff\xff", b"\x0a\x05abc", b"\x0a"], ids=["tag", "length", "cut"])
+def test_what_is_no_response_is_an_error_without_its_content(raw: bytes) -> None:
+    shard = reader(after(5))
+    with pytest.raises(ProtocolError, match="makes no sense") as caught:
+        shard.feed_raw(raw)
+    assert "abc" not in str(caught.value)
+    assert shard.cursor == after(5)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+    shard = reader(after(5))
+    with suppress(ProtocolError):
+        shard.feed_raw(raw)
+
+
+@given(
+    image=st.builds(wire.Row, lengths=st.lists(st.integers(-1, 9), max_size=5), values=st.binary(max_size=9))
+)
+def test_a_row_of_any_lengths_is_read_or_refused(image: wire.Row) -> None:
+    shard = reader(after(5), track_changes=True)
+    with suppress(ProtocolError):
+        shard.feed(transaction(6, fields(), rows(change(image, ONE))))
+
+
 # A copy that is resumed.
 
 
 def test_a_resumed_copy_catches_up_first_and_then_copies_on() -> None:
     shard = reader(after(10, TWO), stop=20)
     kept = last_key(TWO)
-    caught_up = shard.feed(response(begin(), fields(), inserted(ONE), vgtid(gtid(15), kept), commit()))
+    described = fields(at=NOON)
+    caught_up = shard.feed(response(begin(), described, inserted(ONE), vgtid(gtid(15), kept), commit()))
     assert (keys(caught_up), caught_up[0].copied) == ([1], False)
     assert shard.cursor == after(15, TWO)
     rest = feed(shard, [response(begin(), fields()), response(vgtid(gtid(20), kept))])
@@ -371,9 +400,8 @@ def test_nothing_of_the_next_binlog_file_is_taken_from_the_same_response() -> No
 def test_a_schema_change_can_be_the_first_of_the_next_binlog_file() -> None:
     shard = reader(after(5))
     feed(shard, [numbered_insert(1, 6, ONE)])
-    truncate = wire.VEvent(type=wire.DDL, statement="truncate table orders")
-    feed(shard, [numbered(1, 7, vgtid(gtid(7)), truncate)])
-    assert (shard.at_next_file, shard.cursor, shard.rows_removed) == (True, after(6), [])
+    feed(shard, [numbered(1, 7, vgtid(gtid(7)), ddl("truncate table orders"))])
+    assert (shard.at_next_file, shard.cursor, shard.table.statements) == (True, after(6), [])
 
 
 def test_the_rows_of_a_block_from_the_next_binlog_file_are_left_as_well() -> None:
@@ -381,9 +409,8 @@ def test_the_rows_of_a_block_from_the_next_binlog_file_are_left_as_well() -> Non
     feed(shard, [numbered_insert(40, 6, ONE)])
     changes = (inserted(row(key, "x" * 100, None)) for key in range(50))
     many = numbered(1, 7, begin(), fields(), *changes, vgtid(gtid(7)), commit())
-    block = block_of(many, many.SerializeToString())
-    assert block is not None
-    assert shard.feed(many, block) == []
+    assert block_of(many, many.SerializeToString()) is not None
+    assert shard.feed(many) == []
     assert (shard.at_next_file, shard.cursor) == (True, after(6))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from embedded_database import rewrite
-from embedded_database.schema import BLOBS, CHARSETS, INTEGERS, TEXTS, Column, Table
+from embedded_database.columns.schema import BLOBS, CHARSETS, INTEGERS, TEXTS, Column, Table
+from embedded_database.sql import rewrite
 
 if TYPE_CHECKING:
     import sqlite3

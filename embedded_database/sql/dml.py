@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
-from embedded_database import rewrite
-from embedded_database.comparison import with_kept_literals
+from embedded_database.columns.values import Kept, ToWire, binlog_form, copy_form, keep
 from embedded_database.errors import SqlError
 from embedded_database.functions import now
+from embedded_database.sql import rewrite
+from embedded_database.sql.comparison import with_kept_literals
+from embedded_database.sql.tables import default_value, with_generated
 from embedded_database.storage import Cells, Storage, Transaction, physical, quoted
-from embedded_database.tables import default_value, with_generated
-from embedded_database.values import Kept, ToWire, binlog_form, copy_form, keep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from embedded_database.plain_insert import PlainInsert
-    from embedded_database.schema import Column, Index, Table
+    from embedded_database.columns.schema import Column, Index, Table
+    from embedded_database.sql.plain_insert import PlainInsert
     from embedded_database.storage import Shard
 
 

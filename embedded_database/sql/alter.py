@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from embedded_database.ddl_parser import (
+from embedded_database.columns.schema import Column, Index, Table
+from embedded_database.errors import SqlError
+from embedded_database.sql.ddl_parser import (
     Definition,
     TokenStream,
     finish,
@@ -12,8 +14,6 @@ from embedded_database.ddl_parser import (
     parse_item,
     resolve_charset,
 )
-from embedded_database.errors import SqlError
-from embedded_database.schema import Column, Index, Table
 
 # Clauses that change nothing that a row shows.
 _IGNORED = ("engine", "algorithm", "lock", "comment", "auto_increment", "row_format", "force", "order")

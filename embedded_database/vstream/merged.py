@@ -10,8 +10,8 @@ import grpc
 
 from embedded_database import gtid
 from embedded_database.errors import StreamError
-from embedded_database.filters import TableFilter
-from embedded_database.shard_stream import Ask, Group, ShardStream
+from embedded_database.vstream.filters import TableFilter
+from embedded_database.vstream.shard_stream import Ask, Group, ShardStream
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:

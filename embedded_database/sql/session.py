@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, cast
 import sqlglot.errors
 from sqlglot import expressions as exp
 
-from embedded_database import rewrite
-from embedded_database.ddl_parser import TokenStream
-from embedded_database.dml import Statements, TableWriter
 from embedded_database.errors import SqlError
-from embedded_database.plain_insert import scan
-from embedded_database.query import Queries, Result, Scope, query_of
+from embedded_database.sql import rewrite
+from embedded_database.sql.ddl_parser import TokenStream
+from embedded_database.sql.dml import Statements, TableWriter
+from embedded_database.sql.plain_insert import scan
+from embedded_database.sql.query import Queries, Result, Scope, query_of
+from embedded_database.sql.tables import Tables
 from embedded_database.storage import Shard, Storage, Transaction
-from embedded_database.tables import Tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from embedded_database.schema import Table
-    from embedded_database.values import Kept
+    from embedded_database.columns.schema import Table
+    from embedded_database.columns.values import Kept
 
 TABLET_TYPES = ("PRIMARY", "REPLICA", "RDONLY")
 _TARGET = re.compile(r"(?P<keyspace>[^:/@]*)(?:[:/](?P<shard>[^@]*))?(?:@(?P<type>\w+))?")

@@ -9,13 +9,13 @@ import grpc
 import sqlglot.errors
 from sqlglot import expressions as exp
 
-from embedded_database import rewrite
 from embedded_database.errors import StreamError
+from embedded_database.sql import rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from embedded_database.schema import Table
+    from embedded_database.columns.schema import Table
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from embedded_database.columns.values import from_binlog
 from embedded_database.errors import StreamError
-from embedded_database.values import from_binlog
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from embedded_database.filters import TableFilter
-    from embedded_database.schema import Table
+    from embedded_database.columns.schema import Table
     from embedded_database.storage import Cells, Change, Shard
+    from embedded_database.vstream.filters import TableFilter
 
 # What MySQL's binlog sets on the row events of an ordinary statement.
 BINLOG_ROW_FLAGS = 17

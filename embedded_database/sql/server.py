@@ -1,4 +1,4 @@
-"""The MySQL door: mysql-mimic speaks the protocol, a `Session` of ours runs the statements."""
+"""The MySQL port: mysql-mimic speaks the protocol, a `Session` of ours runs the statements."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from mysql_mimic.stream import ConnectionClosed, MysqlStream
 from mysql_mimic.types import ColumnType
 from mysql_mimic.variables import GlobalVariables, SessionVariables
 
+from embedded_database.columns.schema import BLOBS, GEOMETRIES
+from embedded_database.columns.values import copy_form
 from embedded_database.errors import SqlError
-from embedded_database.query import VERSION
-from embedded_database.schema import BLOBS, GEOMETRIES
-from embedded_database.session import Engine, Session
-from embedded_database.values import copy_form
+from embedded_database.sql.query import VERSION
+from embedded_database.sql.session import Engine, Session
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping
 
     from embedded_database.certificates import Certificates
-    from embedded_database.query import Result
-    from embedded_database.schema import Column
-    from embedded_database.values import Kept
+    from embedded_database.columns.schema import Column
+    from embedded_database.columns.values import Kept
+    from embedded_database.sql.query import Result
 
 _MAX_SESSIONS = 64
 _UNKNOWN_DATABASE = 1049
@@ -263,7 +263,7 @@ def _column_type(column: Column | None, sample: Kept) -> ColumnType:
     return kinds.get(type(sample), ColumnType.VAR_STRING)
 
 
-class MysqlDoor:
+class MysqlPort:
     """Serves the MySQL protocol on a port of this host, on a thread of its own."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Who gets in, how, and what is left when the local database stops."""
+"""Who gets in, how, and what is left when the embedded database stops."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import grpc
 import pymysql
 import pytest
 
-from embedded_database import LocalDatabase
+from embedded_database import EmbeddedDatabase
 from embedded_database.cli import key_ranges, parse_keyspaces
 from embedded_database.contract.recording import METHOD, Request
 from source_planetscale.vstream.wire import vstream_pb2 as wire
@@ -26,13 +26,13 @@ USERS = {"ada": "right"}
 
 
 @pytest.fixture(scope="module")
-def guarded() -> Iterator[LocalDatabase]:
-    with LocalDatabase({"src": ["0"]}, users=USERS, tls=True) as database:
+def guarded() -> Iterator[EmbeddedDatabase]:
+    with EmbeddedDatabase({"src": ["0"]}, users=USERS, tls=True) as database:
         database.create_table("src", "create table t (id int primary key)")
         yield database
 
 
-def first_event(database: LocalDatabase, *metadata: tuple[str, str]) -> int:
+def first_event(database: EmbeddedDatabase, *metadata: tuple[str, str]) -> int:
     assert database.certificates
     credentials = grpc.ssl_channel_credentials(database.certificates.authority)
     with grpc.secure_channel(f"127.0.0.1:{database.grpc_port}", credentials) as channel:
@@ -57,7 +57,7 @@ def basic(user: str, password: str) -> tuple[str, str]:
     ids=["PlanetScale's header", "vtgate's keys"],
 )
 def test_both_forms_of_credentials_open_a_stream_over_tls(
-    guarded: LocalDatabase, metadata: tuple[tuple[str, str], ...]
+    guarded: EmbeddedDatabase, metadata: tuple[tuple[str, str], ...]
 ) -> None:
     assert first_event(guarded, *metadata) == wire.VGTID
 
@@ -72,7 +72,7 @@ def test_both_forms_of_credentials_open_a_stream_over_tls(
     ids=["none", "wrong password", "unknown user"],
 )
 def test_other_credentials_are_refused(
-    guarded: LocalDatabase, metadata: tuple[tuple[str, str], ...], code: grpc.StatusCode
+    guarded: EmbeddedDatabase, metadata: tuple[tuple[str, str], ...], code: grpc.StatusCode
 ) -> None:
     with pytest.raises(grpc.RpcError) as refusal:
         first_event(guarded, *metadata)
@@ -80,12 +80,12 @@ def test_other_credentials_are_refused(
     assert refusal.value.code() is code
 
 
-def test_the_mysql_door_takes_the_right_password_over_tls(guarded: LocalDatabase) -> None:
+def test_the_mysql_door_takes_the_right_password_over_tls(guarded: EmbeddedDatabase) -> None:
     assert guarded.execute("select 1", "src") == [(1,)]
 
 
 @pytest.mark.parametrize(("user", "password"), [("ada", "wrong"), ("eve", "right"), ("ada", "")])
-def test_the_mysql_door_refuses_others(guarded: LocalDatabase, user: str, password: str) -> None:
+def test_the_mysql_door_refuses_others(guarded: EmbeddedDatabase, user: str, password: str) -> None:
     assert guarded.certificates
     with pytest.raises(pymysql.OperationalError) as refusal:
         pymysql.connect(
@@ -100,7 +100,7 @@ def test_the_mysql_door_refuses_others(guarded: LocalDatabase, user: str, passwo
     assert refusal.value.args[0] == 1045
 
 
-def test_the_configuration_trusts_the_certificate(guarded: LocalDatabase) -> None:
+def test_the_configuration_trusts_the_certificate(guarded: EmbeddedDatabase) -> None:
     config = guarded.config("src", shards="0")
 
     assert config["mysql_tls"]
@@ -111,7 +111,7 @@ def test_the_configuration_trusts_the_certificate(guarded: LocalDatabase) -> Non
 
 def test_nothing_runs_on_after_the_stop() -> None:
     before = set(threading.enumerate())
-    with LocalDatabase(users={}) as database:
+    with EmbeddedDatabase(users={}) as database:
         database.execute("select 1", "src")
         connection = database.connect("src")
         connection.cursor().execute("begin")

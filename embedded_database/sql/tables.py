@@ -7,14 +7,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from embedded_database import rewrite
-from embedded_database.alter import Alteration, alter, altered_name
-from embedded_database.ddl_parser import parse_create
+from embedded_database.columns.schema import INTEGERS, Column, Table
+from embedded_database.columns.values import Kept, keep
 from embedded_database.errors import SqlError
 from embedded_database.functions import collation
-from embedded_database.schema import INTEGERS, Column, Table
+from embedded_database.sql import rewrite
+from embedded_database.sql.alter import Alteration, alter, altered_name
+from embedded_database.sql.ddl_parser import parse_create
 from embedded_database.storage import Storage, Transaction, physical, quoted
-from embedded_database.values import Kept, keep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from embedded_database.columns.schema import BLOBS, CHARSETS, GEOMETRIES, INTEGERS
+from embedded_database.columns.values import Kept, wide
 from embedded_database.errors import StreamError
-from embedded_database.events import fill_row
-from embedded_database.schema import BLOBS, CHARSETS, GEOMETRIES, INTEGERS
 from embedded_database.storage import Projection, quoted
-from embedded_database.values import Kept, wide
+from embedded_database.vstream.events import fill_row
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from embedded_database.schema import Column, Table
+    from embedded_database.columns.schema import Column, Table
     from embedded_database.storage import Cells
 
 _BYTES = ("binary", "varbinary", "vector", *BLOBS, *GEOMETRIES)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sqlglot.dialects.mysql import MySQL
 from sqlglot.tokens import TokenType
 
+from embedded_database.columns.schema import CHARSETS, TEXTS, Column, Index, Table
 from embedded_database.errors import SqlError
-from embedded_database.schema import CHARSETS, TEXTS, Column, Index, Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +136,7 @@ def parse_create(sql: str, keyspace: str) -> tuple[Table, bool]:
         The table and whether IF NOT EXISTS was given.
 
     Raises:
-        SqlError: The statement uses something that the local database has not.
+        SqlError: The statement uses something that the embedded database has not.
     """
     tokens = TokenStream(sql)
     tokens.expect("create", "table")

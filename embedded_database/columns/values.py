@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
-from embedded_database import numbers, temporal
+from embedded_database.columns import numbers, temporal
+from embedded_database.columns.schema import BLOBS, CHARSETS, GEOMETRIES, INTEGERS, TEXTS, Column
 from embedded_database.errors import SqlError
-from embedded_database.schema import BLOBS, CHARSETS, GEOMETRIES, INTEGERS, TEXTS, Column
 
 Kept = int | float | str | bytes | None
 ToWire = Callable[[Kept], bytes]

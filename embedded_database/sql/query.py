@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from sqlglot import expressions as exp
 from sqlglot import parse_one
 
-from embedded_database import information_schema, rewrite
-from embedded_database.comparison import with_kept_literals
 from embedded_database.errors import SqlError
+from embedded_database.sql import information_schema, rewrite
+from embedded_database.sql.comparison import with_kept_literals
 from embedded_database.storage import physical, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from embedded_database.schema import Column
+    from embedded_database.columns.schema import Column
+    from embedded_database.columns.values import Kept
     from embedded_database.storage import Shard, Storage
-    from embedded_database.values import Kept
 
 # vtgate's configured text, whatever MySQL runs below it.
 VERSION = "8.4.6-Vitess"

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from sqlglot import expressions as exp
 
-from embedded_database import rewrite
+from embedded_database.columns.schema import BLOBS
+from embedded_database.columns.values import keep
 from embedded_database.errors import SqlError
-from embedded_database.schema import BLOBS
-from embedded_database.values import keep
+from embedded_database.sql import rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from embedded_database.schema import Column
+    from embedded_database.columns.schema import Column
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ)
 # Numbers are left alone: SQLite compares them by value, and a literal may be finer than the column.

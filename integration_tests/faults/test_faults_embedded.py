@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from embedded_database.database import LocalDatabase
+from embedded_database.database import EmbeddedDatabase
 from integration_tests.support.command import read, read_well
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ LASTING = {
 
 
 @pytest.fixture
-def database() -> Iterator[LocalDatabase]:
+def database() -> Iterator[EmbeddedDatabase]:
     tables = [f"create table {TABLE} (id bigint primary key, note varchar(2000))"]
-    with LocalDatabase.start(tables={"src": tables, "shop": tables}) as database:
+    with EmbeddedDatabase.start(tables={"src": tables, "shop": tables}) as database:
         database.load("src", TABLE, [(key, "x" * 1500) for key in range(COUNT)])
         database.load("shop", TABLE, [(key, "x" * 1500) for key in range(COUNT)])
         yield database
@@ -49,7 +49,7 @@ def ids(done: Run) -> list[int]:
     return [row["id"] for row in done.records(TABLE)]
 
 
-def changed(database: LocalDatabase) -> Run:
+def changed(database: EmbeddedDatabase) -> Run:
     """A first sync, and changes after it in ten transactions."""
     first = read_well(database.config("src"), TABLE)
     for part in range(10):
@@ -61,7 +61,7 @@ def changed(database: LocalDatabase) -> Run:
 @pytest.mark.parametrize("code", PASSING)
 @pytest.mark.parametrize("after_events", [0, 200])
 def test_an_error_that_may_pass_in_the_copy_is_tried_again(
-    database: LocalDatabase, code: str, after_events: int
+    database: EmbeddedDatabase, code: str, after_events: int
 ) -> None:
     database.fault("error", after_events=after_events, code=code, message=PASSING[code], times=2)
     done = read_well(database.config("src"), TABLE)
@@ -70,7 +70,7 @@ def test_an_error_that_may_pass_in_the_copy_is_tried_again(
 
 @pytest.mark.parametrize("code", PASSING)
 def test_an_error_in_catch_up_that_does_not_pass_ends_incomplete_and_the_next_sync_goes_on(
-    database: LocalDatabase, code: str
+    database: EmbeddedDatabase, code: str
 ) -> None:
     first = changed(database)
     database.fault("error", table=TABLE, after_events=12, code=code, message=PASSING[code], times=0)
@@ -85,7 +85,7 @@ def test_an_error_in_catch_up_that_does_not_pass_ends_incomplete_and_the_next_sy
 
 
 @pytest.mark.parametrize("code", LASTING)
-def test_an_error_that_cannot_pass_is_told_at_once(database: LocalDatabase, code: str) -> None:
+def test_an_error_that_cannot_pass_is_told_at_once(database: EmbeddedDatabase, code: str) -> None:
     database.fault("error", code=code, message=LASTING[code], times=0)
     done = read(database.config("src"), TABLE)
     assert done.statuses(TABLE)[-1] == "INCOMPLETE"
@@ -95,7 +95,7 @@ def test_an_error_that_cannot_pass_is_told_at_once(database: LocalDatabase, code
 
 @pytest.mark.parametrize("heartbeats", [False, True])
 def test_a_stream_without_progress_is_opened_anew_heartbeats_or_not(
-    database: LocalDatabase, *, heartbeats: bool
+    database: EmbeddedDatabase, *, heartbeats: bool
 ) -> None:
     first = changed(database)
     database.fault("stall", table=TABLE, after_events=12, heartbeats=heartbeats)
@@ -105,7 +105,7 @@ def test_a_stream_without_progress_is_opened_anew_heartbeats_or_not(
 
 
 def test_a_stream_that_hangs_for_ever_ends_incomplete_and_never_in_a_partial_success(
-    database: LocalDatabase,
+    database: EmbeddedDatabase,
 ) -> None:
     first = changed(database)
     database.fault("stall", table=TABLE, after_events=12, heartbeats=True, times=0)
@@ -118,14 +118,14 @@ def test_a_stream_that_hangs_for_ever_ends_incomplete_and_never_in_a_partial_suc
     assert set(ids(broken) + ids(rest)) == set(range(COUNT))
 
 
-def test_a_slow_stream_takes_longer_than_the_timeout_and_completes(database: LocalDatabase) -> None:
+def test_a_slow_stream_takes_longer_than_the_timeout_and_completes(database: EmbeddedDatabase) -> None:
     database.fault("slow", bytes_per_second=200_000, times=0)
     done = read_well(database.config("src", timeout_seconds=2, max_retries=0), TABLE)
     assert ids(done) == list(range(COUNT))
 
 
 def test_a_shard_that_is_down_is_incomplete_while_the_other_one_is_read_and_saved(
-    database: LocalDatabase,
+    database: EmbeddedDatabase,
 ) -> None:
     first = read_well(database.config("shop"), TABLE)
     database.execute(f"update {TABLE} set note = 'new'", "shop")  # noqa: S608 - the test's own
@@ -140,13 +140,13 @@ def test_a_shard_that_is_down_is_incomplete_while_the_other_one_is_read_and_save
     assert sorted(ids(broken) + ids(rest)) == list(range(COUNT))
 
 
-def test_a_message_far_beyond_grpcs_own_limit_is_taken(database: LocalDatabase) -> None:
+def test_a_message_far_beyond_grpcs_own_limit_is_taken(database: EmbeddedDatabase) -> None:
     database.fault("large_message", size=30 << 20)
     done = read_well(database.config("src"), TABLE)
     assert set(ids(done)) == set(range(COUNT))
 
 
-def test_a_transaction_that_is_cut_in_any_of_its_responses_arrives_whole(database: LocalDatabase) -> None:
+def test_a_transaction_that_is_cut_in_any_of_its_responses_arrives_whole(database: EmbeddedDatabase) -> None:
     first = read_well(database.config("src"), TABLE)
     database.fault("huge_transaction", keyspace="src", table=TABLE, size=20_000, first=COUNT)
     for after_bytes in (300_000, 900_000):

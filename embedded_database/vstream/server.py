@@ -1,4 +1,4 @@
-"""The gRPC door: `/vtgateservice.Vitess/VStream` with authentication, heartbeats and faults."""
+"""The gRPC port: `/vtgateservice.Vitess/VStream` with authentication, heartbeats and faults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import grpc
 from embedded_database.errors import StreamError
 from embedded_database.faults import Fault, FaultKind, Faults
 from embedded_database.relay import Relay
-from embedded_database.vstream import Limits, MergedStream
+from embedded_database.vstream.merged import Limits, MergedStream
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class VStreamServer(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generi
         else:
             inner = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()
-        self._relay = Relay(inner, port)
+        self._relay = Relay(inner, port=port)
         self.port = self._relay.port
 
     def stop(self) -> None:

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import grpc
 
 from embedded_database import gtid
-from embedded_database.copying import CopyQuery
 from embedded_database.errors import StreamError
-from embedded_database.events import TablePlan
 from embedded_database.storage import LogPart, Storage, physical
+from embedded_database.vstream.copying import CopyQuery
+from embedded_database.vstream.events import TablePlan
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator
 
-    from embedded_database.filters import TableFilter
-    from embedded_database.schema import Table
+    from embedded_database.columns.schema import Table
     from embedded_database.storage import Shard
+    from embedded_database.vstream.filters import TableFilter
 
 Group = list[wire.VEvent] | None
 _FETCH_ROWS = 1000

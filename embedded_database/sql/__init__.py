@@ -1,0 +1,1 @@
+"""The MySQL port: sessions, and statements that SQLite evaluates."""

@@ -1,0 +1,1 @@
+"""The gRPC port: VStream's requests, and the events of each shard."""
