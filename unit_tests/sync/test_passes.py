@@ -38,7 +38,6 @@ from unit_tests.support.fakes import (
 )
 from unit_tests.support.keyspace import (
     Destination,
-    KeyspaceModel,
     ShardModel,
     inserts,
     of_copy,

@@ -97,7 +97,7 @@ def test_a_reshard_in_the_middle_is_followed_to_the_new_shards() -> None:
     reading = Reading(serve(model), tables=TABLES, config=CDC, shards=OLD, state=START)
     destination = take_all(reading)
     assert reading.errors == {}
-    assert {shard: 51 for shard in NEW} == {
+    assert dict.fromkeys(NEW, 51) == {
         shard: int(position.rpartition("-")[2])
         for shard, position in shards_of(destination.states["ants"]).items()
     }
