@@ -27,7 +27,7 @@ from unit_tests.support.events import (
     small_copy,
     transaction,
 )
-from unit_tests.support.fakes import CONFIG, DEADLINE, FakeDatabase, FakeVtgate, Reading
+from unit_tests.support.fakes import CONFIG, DEADLINE, FakeDatabase, FakeVtgate, Item, Reading
 from unit_tests.support.reading import ONE, THREE, TWO, after, feed, reader, saved
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def test_a_state_follows_the_records_where_the_reserve_runs_low(monkeypatch: pyt
     def wait() -> None:
         assert out.wait(DEADLINE)
 
-    script = [transaction(6, fields(), rows(change(None, ONE))), wait, transaction(10)]
+    script: list[Item] = [transaction(6, fields(), rows(change(None, ONE))), wait, transaction(10)]
     state = saved(after(5))
     outcome = Reading(FakeVtgate({SHARD: [script]}), config=CHANGES, state=state).run(on_record=out.set)
     kinds = [message.type.value for message in outcome.messages]
