@@ -292,12 +292,13 @@ def test_several_streams_that_are_told_to_stop_each_save_what_was_read(command: 
     command.serve(FakeVtgate(copies), FakeDatabase(found=(TABLE, OTHERS)))
     source = SourcePlanetscale(interrupted=interrupted)
     catalog = SourcePlanetscale.read_catalog(command.catalog("orders", "others"))
-    destination, told = Destination(), []
+    messages: list[AirbyteMessage] = []
     with pytest.raises(AirbyteTracedException):
-        for message in source.read(logging.getLogger("test"), CONFIG, catalog, []):
-            destination.take(message)
-            if message.trace and message.trace.error:
-                told.append(message.trace.error)
+        messages.extend(source.read(logging.getLogger("test"), CONFIG, catalog, []))
+    destination = Destination()
+    for message in messages:
+        destination.take(message)
+    told = [message.trace.error for message in messages if message.trace and message.trace.error]
     assert set(destination.states) == {"orders", "others"}
     assert not destination.uncovered
     assert [error.failure_type for error in told] == [FailureType.transient_error] * 2

@@ -154,10 +154,10 @@ def about_copy_again(problem: str) -> str:
 
 
 def about_giving_up(where: str, failures: int, reason: str) -> str:
-    """Says that a shard's stream broke off too often; `reason` is a sentence on the last time."""
+    """Says that a shard's stream broke off too often; `reason` says how the last time."""
     return (
-        f"Reading {where} stopped after {failures} attempts without progress: {reason} What was read is "
-        "saved; the next sync goes on from there."
+        f"Reading {where} stopped after {failures} attempts without progress: {reason.removesuffix('.')}. "
+        "What was read is saved; the next sync goes on from there."
     )
 
 

@@ -89,7 +89,7 @@ class Reading:
         self.shards = [shard for shard in state.cursors if shard not in idle and shard not in state.reshards]
         self.uncovered = 0
         self.covered_at = now
-        self._serving = serving
+        self._serving = list(serving)
         self._sync = sync
         self._open = set() if state.is_complete else set(self.shards)
         self._moved = False
@@ -196,7 +196,10 @@ class Reading:
         self._open.discard(shard)
         if delivery.journal is not None:
             self.state.reshards[shard] = reshards.reshard_of(delivery.journal)
-            self._read_on(reshards.follow(self.state), f"Shard {shard} of {self.stream} was resharded")
+            new = reshards.follow(self.state)
+            # What a journal names serves since then, whatever the topology said when the sync began.
+            self._serving += [cursor.shard for cursor in new if cursor.shard not in self._serving]
+            self._read_on(new, f"Shard {shard} of {self.stream} was resharded")
         elif isinstance(error, ShardGoneError):
             error = self._meet_lost_shard(shard, error)
         elif error is None and shard not in self._serving:
@@ -209,6 +212,12 @@ class Reading:
             self.errors[shard] = error
 
     def _meet_lost_shard(self, shard: str, error: ShardGoneError) -> SourceError | None:
+        if shard in self._serving:
+            return TransientError(
+                f"Shard {shard} of keyspace {self.table.keyspace}, from which table {self.stream} was read, "
+                "was removed before its end was read. Sync again: the next sync meets the shards of then.",
+                error,
+            )
         serving = ", ".join(self._serving)
         problem = (
             f"The saved state of stream {self.stream} follows shard {shard}, which keyspace "

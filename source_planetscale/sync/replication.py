@@ -140,7 +140,7 @@ class Replication:
         self.sync.tasks.close()
         self._core.client.close()
         opened = self._core.opened.value
-        self.sync.logger.info(f"The sync is over; {opened} VStream{'' if opened == 1 else 's'} were opened.")
+        self.sync.logger.info(f"The sync is over. VStreams opened: {opened}.")
 
     def _stream(
         self,

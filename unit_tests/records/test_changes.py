@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from unit_tests.support.events import (
     small_copy,
     transaction,
 )
-from unit_tests.support.fakes import CONFIG, FakeDatabase, FakeVtgate, Reading
+from unit_tests.support.fakes import CONFIG, DEADLINE, FakeDatabase, FakeVtgate, Item, Reading
 from unit_tests.support.reading import ONE, THREE, TWO, after, feed, reader, saved
 
 if TYPE_CHECKING:
@@ -113,12 +114,17 @@ def test_a_sync_after_one_that_was_killed_and_a_clock_that_stepped_back_goes_on_
 
 def test_a_state_follows_the_records_where_the_reserve_runs_low(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ChangeSequence, "runs_low", lambda _self, _reserved: True)
-    script = [transaction(last, fields(), rows(change(None, row(last, "x", "y")))) for last in (6, 10)]
+    out = threading.Event()
+
+    def wait() -> None:
+        assert out.wait(DEADLINE)
+
+    script: list[Item] = [transaction(6, fields(), rows(change(None, ONE))), wait, transaction(10)]
     state = saved(after(5))
-    outcome = Reading(FakeVtgate({SHARD: [script]}), config=CHANGES, state=state).run()
+    outcome = Reading(FakeVtgate({SHARD: [script]}), config=CHANGES, state=state).run(on_record=out.set)
     kinds = [message.type.value for message in outcome.messages]
-    # The last is that of the stream's end.
-    assert kinds[-3:] == ["RECORD", "STATE", "STATE"]
+    # The first reserves, and the last is that of the stream's end.
+    assert kinds == ["STATE", "RECORD", "STATE", "STATE"]
 
 
 def test_a_table_without_a_key_says_what_deduplication_cannot_do(caplog: pytest.LogCaptureFixture) -> None:

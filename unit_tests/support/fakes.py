@@ -276,7 +276,8 @@ class Reading:
         vtgate: The server.
         table: The only table that is read, as discovery finds it.
         tables: The tables that are read, where there are several.
-        config: The configuration; it is tried again as often as that says, without a shortest time.
+        config: The configuration.
+        least_seconds: How long to go on trying, whatever the number of attempts.
         shards: The shards that serve the keyspace.
         state: The saved state of the streams; of the only one where there is one.
         states: The saved states by stream, where these differ.
@@ -293,6 +294,7 @@ class Reading:
     table: Table = TABLE
     tables: Sequence[Table] = ()
     config: Config = CONFIG
+    least_seconds: float = 0.0
     shards: tuple[str, ...] = (SHARD,)
     state: Mapping[str, Any] = field(default_factory=dict)
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -307,7 +309,7 @@ class Reading:
     def core(self) -> Core:
         """With what the shards are read."""
         self.vtgate.keyspace = self.config.keyspace
-        patience = replace(self.config.patience, least_seconds=0.0)
+        patience = replace(self.config.patience, least_seconds=self.least_seconds)
         return Core(
             self.vtgate,
             self.database,

@@ -144,15 +144,16 @@ class ShardModel:
                     events += of_table(name, rows(change(before, after)))
             place = of_table(tables[0], vgtid(gtid(number), last_pk, shard=self.name))
             responses.append(response(*events, *place, commit()))
-        if self.journal is not None and last_pk is None:
-            ended = wire.VEvent(type=wire.JOURNAL, journal=self.journal, timestamp=NOON)
-            responses.append(
-                response(begin(), ended, vgtid(gtid(self.last), shard=self.name), commit()),
-            )
-        return responses
+        return responses if last_pk is not None else [*responses, *self._end()]
+
+    def _end(self) -> list[wire.VStreamResponse]:
+        if self.journal is None:
+            return []
+        ended = wire.VEvent(type=wire.JOURNAL, journal=self.journal, timestamp=NOON)
+        return [response(begin(), ended, vgtid(gtid(self.last), shard=self.name), commit())]
 
     def _copy(self, name: str, last: int) -> list[wire.VStreamResponse]:
-        position = gtid(self.last)
+        position = gtid(self.first + len(self.log))
         snapshot = vgtid(position, shard=self.name)
         responses = [response(begin(), *of_table(name, fields())), response(snapshot)]
         for (owner, key), value in sorted(self.content().items()):
@@ -164,6 +165,7 @@ class ShardModel:
             *responses,
             response(begin(), snapshot, commit()),
             response(copy_completed(self.name), copy_completed()),
+            *self._end(),
         ]
 
 

@@ -133,6 +133,26 @@ def test_attempts_without_progress_come_to_an_end() -> None:
     assert outcome.positions == {SHARD: gtid(6)}
 
 
+def test_errors_that_come_at_once_are_met_with_attempts_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = itertools.count(0, 10)
+    now = [0]
+
+    def ten_seconds_pass() -> None:
+        now[0] = next(seconds)
+
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr("source_planetscale.follow.shard.time", clock)
+    vtgate = FakeVtgate({SHARD: lambda _cursor: [ten_seconds_pass, broken()]})
+    outcome = Reading(vtgate, state=saved(after(5)), least_seconds=60.0).run()
+    assert "after 7 attempts without progress" in str(failure(outcome))
+
+
+def test_a_server_that_sends_nonsense_is_told_in_whole_sentences() -> None:
+    nonsense = response(inserted(ONE))
+    error = str(failure(catch_up([nonsense], [nonsense], [nonsense])))
+    assert "before the description of their columns. What was read is saved" in error
+
+
 def test_a_copy_that_never_goes_on_comes_to_an_end_on_a_busy_server_too() -> None:
     key = last_key(ONE)
     scripts: list[Script] = [

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from source_planetscale.records.lines import RecordBatch
 from source_planetscale.state import StreamState
-from source_planetscale.vstream.cursor import Cursor
 from unit_tests.support.events import (
     KEYLESS,
     KEYSPACE,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from source_planetscale.table import Table
+    from source_planetscale.vstream.cursor import Cursor
 
 pytestmark = pytest.mark.usefixtures("_in_no_time")
 

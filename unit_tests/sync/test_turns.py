@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import orjson
 import pytest
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from source_planetscale.table import Table
 
 pytestmark = pytest.mark.usefixtures("_in_no_time")
+
+Item: TypeAlias = "tuple[str, Delivery] | Callable[[], None]"
 
 CDC = replace(CONFIG, include_cdc_columns=True)
 NAMES = ("ants", "bees", "cats")
@@ -125,7 +127,7 @@ def test_a_thousand_streams_without_anything_new_open_none() -> None:
 class Script(Tasks):
     """Delivers what a test says, an item each time the threads are looked after."""
 
-    def __init__(self, sync: Sync, items: Iterable[tuple[str, Delivery] | Callable[[], None]]) -> None:
+    def __init__(self, sync: Sync, items: Iterable[Item]) -> None:
         super().__init__(sync.core, sync.deliveries, sync.interrupted)
         self._sync = sync
         self._items = iter(items)
@@ -187,9 +189,7 @@ def ends(*streams: str, last: int = 10) -> list[tuple[str, Delivery]]:
     return [comes(stream, last, ended=True) for stream in streams]
 
 
-def played(
-    items: Iterable[tuple[str, Delivery] | Callable[[], None]], tables: Sequence[Table] = TABLES
-) -> Iterator[AirbyteMessage]:
+def played(items: Iterable[Item], tables: Sequence[Table] = TABLES) -> Iterator[AirbyteMessage]:
     """The messages of a sync of tables in which shards deliver these items one after the other."""
     reading = Reading(FakeVtgate(), tables=tables, state=saved(after(5)), batched=True)
     replication = reading.replication()
@@ -211,7 +211,8 @@ def places(messages: Iterable[AirbyteMessage]) -> list[str]:
     return found
 
 
-def test_a_stream_has_a_state_before_another_one_has_its_turn(clock: Clock) -> None:
+@pytest.mark.usefixtures("clock")
+def test_a_stream_has_a_state_before_another_one_has_its_turn() -> None:
     items = [comes("ants", 6, 1, 2), comes("bees", 6, 1, size=300 << 10), *ends(*NAMES)]
     said = words(played(items))
     assert said[:4] == ["ants 2", "ants state", "bees 1", "bees state"]
@@ -230,7 +231,7 @@ def test_a_stream_has_a_state_before_another_one_has_its_turn(clock: Clock) -> N
 def test_whatever_comes_in_whatever_order_every_burst_ends_with_a_state(
     clock: Clock, items: list[tuple[str, int, int, float]]
 ) -> None:
-    script: list[tuple[str, Delivery] | Callable[[], None]] = []
+    script: list[Item] = []
     expected: Counter[str] = Counter()
     for number, (stream, count, size, seconds) in enumerate(items):
         script += [comes(stream, 6 + number, *range(count), size=size), clock.passes(seconds)]
@@ -248,7 +249,7 @@ def test_a_stream_that_always_has_something_gives_way_after_some_seconds(
 ) -> None:
     monkeypatch.setattr("source_planetscale.sync.delivery._DUE_SECONDS", 1e9)
 
-    def script() -> Iterator[tuple[str, Delivery] | Callable[[], None]]:
+    def script() -> Iterator[Item]:
         yield comes("ants", 6, 1)
         # The smallest possible: it waits behind whatever else there is.
         yield comes("bees", 6, 1, size=9)
@@ -262,13 +263,20 @@ def test_a_stream_that_always_has_something_gives_way_after_some_seconds(
 
 
 def test_the_position_of_a_table_without_changes_is_saved_now_and_then(clock: Clock) -> None:
-    quiet = [item for last in range(6, 10) for item in (comes("ants", last), clock.passes(25.0))]
-    said = places(played([*quiet, *ends("ants", last=40)], [TABLES[0]]))
+    def quiet() -> Iterator[Item]:
+        for last in range(6, 10):
+            yield comes("ants", last)
+            yield clock.passes(25.0)
+
+    said = places(played([*quiet(), *ends("ants", last=40)], [TABLES[0]]))
     assert said == [gtid(8), gtid(40)]
 
 
 def test_a_stream_that_has_not_moved_is_not_saved_again(clock: Clock) -> None:
-    items = [comes("ants", 6, 1), clock.passes(61.0), comes("ants", 6), clock.passes(300.0)]
+    items: list[Item] = [
+        *(comes("ants", 6, 1), clock.passes(61.0)),
+        *(comes("ants", 6), clock.passes(300.0)),
+    ]
     said = places(played([*items, *ends("ants", last=40)], [TABLES[0]]))
     assert said == ["ants", gtid(6), gtid(40)]
 
@@ -280,6 +288,6 @@ def test_a_sync_in_which_nothing_moves_repeats_a_state_as_a_sign_of_life(clock: 
 
 
 def test_rows_that_wait_for_their_state_get_one_when_nothing_follows(clock: Clock) -> None:
-    items = [comes("ants", 6, 1), *[clock.passes(30.0)] * 8]
+    items: list[Item] = [comes("ants", 6, 1), *[clock.passes(30.0)] * 8]
     said = places(played([*items, *ends("ants", last=40)], [TABLES[0]]))
     assert said == ["ants", gtid(6), gtid(40)]
