@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from embedded_database.contract.type_cases import CASES
+from embedded_database.contract.type_cases import CONTRACT, LENIENT
 from integration_tests.protocol import conformance
 from integration_tests.support.command import configured, read, read_well, run
 from integration_tests.support.tables import create, on_shard
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from integration_tests.support.command import Json, Run
 
 KEYSPACE = "shop"
-COLUMNS = ", ".join(f"{case.name} {case.definition}" for case in CASES)
-VALUES = ", ".join(case.literal for case in CASES)
-NEEDED = {"id": "2", **{case.name: case.literal for case in CASES if "not null" in case.definition}}
+COLUMNS = ", ".join(f"c{number} {case.definition}" for number, case in enumerate(CONTRACT))
+VALUES = ", ".join(case.literal for case in CONTRACT)
+NEEDED = {"id": "2"} | {
+    f"c{number}": case.literal for number, case in enumerate(CONTRACT) if "not null" in case.definition
+}
 TABLES = {
     "conform_types": f"create table conform_types (id int primary key, {COLUMNS})",
     "conform_pairs": """create table conform_pairs
@@ -28,18 +30,18 @@ TABLES = {
 }
 ROWS = {
     "-80": [
-        f"insert into conform_types values (1, {VALUES})",  # noqa: S608 - the cases' literals
+        f"insert {LENIENT} into conform_types values (1, {VALUES})",  # noqa: S608 - the cases' literals
         f"insert into conform_types ({', '.join(NEEDED)}) values ({', '.join(NEEDED.values())})",  # noqa: S608 - the cases' literals
         "insert into conform_keyless values (1, 'twin'), (1, 'twin'), (null, null)",
     ],
     "80-": [
-        f"insert into conform_types values (3, {VALUES})",  # noqa: S608 - the cases' literals
+        f"insert {LENIENT} into conform_types values (3, {VALUES})",  # noqa: S608 - the cases' literals
         "insert into conform_pairs values ('b', 1, 1), ('a', 2, 0), ('a', 10, null)",
         "insert into conform_keyless values (1, 'twin')",
     ],
 }
 CHANGES = [
-    f"insert into conform_types values (4, {VALUES})",  # noqa: S608 - the cases' literals
+    f"insert {LENIENT} into conform_types values (4, {VALUES})",  # noqa: S608 - the cases' literals
     "update conform_pairs set flag = 0 where sku = 'b'",
     "delete from conform_pairs where sku = 'a' and line = 2",
 ]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from embedded_database.contract.type_cases import CASES
 from integration_tests.support.command import run
 from integration_tests.support.tables import create
-from integration_tests.values.value_cases import CASES
 
 if TYPE_CHECKING:
     from integration_tests.support.command import Json
@@ -23,18 +23,87 @@ if TYPE_CHECKING:
 
 GOLDEN = Path(__file__).parent / "golden"
 
+NOT_NULL = (
+    "create table golden_not_null (k time, f tinyint(1), d date not null, t time not null, "
+    "g varchar(9) character set gbk not null, v varchar(9) not null, primary key (k, f))"
+)
 TABLES = (
     "create table golden_composite (id bigint, sku varchar(20), n int, primary key (sku, id))",
     "create table golden_keyless (a int, b varchar(10))",
     "create table golden_unique (a int not null, b int, unique key (a))",
+    NOT_NULL,
     "create table golden_generated (id int primary key, v int as (id + 1) virtual, hidden int invisible)",
+)
+
+
+# The columns that version 0.1.0 was released with, by their numbers.
+RELEASED_TYPES = (
+    "tinyint",
+    "tinyint unsigned",
+    "tinyint(1)",
+    "tinyint(1) unsigned",
+    "bool",
+    "smallint",
+    "mediumint unsigned",
+    "int",
+    "int(5) unsigned zerofill",
+    "int zerofill",
+    "bigint",
+    "bigint unsigned",
+    "decimal(65,30)",
+    "decimal(20,0)",
+    "decimal(10,2)",
+    "decimal(8,3) unsigned zerofill",
+    "float",
+    "float(7,3)",
+    "double",
+    "year",
+    "bit(1)",
+    "bit(8)",
+    "bit(12)",
+    "bit(64)",
+    "date",
+    "datetime",
+    "datetime(3)",
+    "datetime(6)",
+    "timestamp null",
+    "timestamp(6) null",
+    "time",
+    "time(3)",
+    "time(6)",
+    "char(5)",
+    "varchar(9)",
+    "varchar(20)",
+    "tinytext",
+    "text",
+    "mediumtext",
+    "longtext",
+    "enum('a','b')",
+    "enum('2','1')",
+    "enum('x,y','it''s','(p)','1')",
+    "enum('é','a') character set latin1",
+    "set('r','b')",
+    "set('a','9')",
+    "set('é','it''s') character set latin1",
+    "json",
+    "binary(4)",
+    "varbinary(8)",
+    "tinyblob",
+    "blob",
+    "mediumblob",
+    "longblob",
+    "point",
+    "geometry",
+    "linestring",
+    "vector(2)",
 )
 
 
 @pytest.fixture(scope="module", autouse=True)
 def tables(vitess: VitessCluster) -> None:
-    types = dict.fromkeys(case.column_type for case in CASES)
-    columns = ", ".join(f"c{number} {column_type}" for number, column_type in enumerate(types))
+    released = [f"c{number} {column_type}" for number, column_type in enumerate(RELEASED_TYPES)]
+    later = dict.fromkeys(case.definition for case in CASES if case.definition not in RELEASED_TYPES)
+    columns = ", ".join([*released, *(f"`{definition}` {definition}" for definition in later)])
     create(vitess, "src", f"create table golden_types (id bigint unsigned primary key, {columns})", *TABLES)
 
 

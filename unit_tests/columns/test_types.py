@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from embedded_database.contract.type_cases import CASES, Case
+from embedded_database.contract.type_fields import FIELDS
 from source_planetscale.columns import Phase, Spelling, encode_each, encoder_of, json_schema, stream_schema
 from source_planetscale.columns.families import FAMILIES, UNKNOWN, family_of
 from source_planetscale.table import Column, Table, WireColumn
@@ -34,97 +35,43 @@ def encode(
     return None if text is None else text.decode()
 
 
-# column type, wire value (the same in both phases), JSON
-SAME: list[tuple[str, bytes, str | None]] = [
-    ("tinyint", b"-128", "-128"),
-    ("tinyint unsigned", b"255", "255"),
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.definition}-{case.literal}")
+def test_the_bytes_of_a_value_give_its_json_in_both_phases(case: Case) -> None:
+    column_type = FIELDS[case.definition].column_type
+    for phase, value, text in (
+        (Phase.COPY, case.copy, case.json),
+        (Phase.CATCH_UP, case.changed, case.json_of_change or case.json),
+    ):
+        if value is not None:
+            encoded = encode(column_type, value, phase, charset=case.charset)
+            assert ("null" if encoded is None else encoded) == text
+
+
+# Column type, wire value of both phases, JSON: what older servers send, and what none should.
+OTHERS: list[tuple[str, bytes, str | None]] = [
     ("tinyint(4)", b"1", "1"),
     ("tinyint(1) unsigned", b"1", "1"),
-    ("tinyint(1)", b"0", "false"),
-    ("tinyint(1)", b"1", "true"),
-    ("tinyint(1)", b"-5", "true"),
-    ("tinyint(1)", b"127", "true"),
-    ("smallint", b"-32768", "-32768"),
-    ("mediumint unsigned", b"16777215", "16777215"),
-    ("int", b"-2147483648", "-2147483648"),
     ("int(11)", b"0", "0"),
-    ("bigint", b"-9223372036854775808", "-9223372036854775808"),
-    ("bigint unsigned", b"18446744073709551615", "18446744073709551615"),
     ("int", b"", NULLED),
     ("int", b"1,2", NULLED),
     ("int", b"1\n", NULLED),
     ("int", b"1.5", NULLED),
-    ("year", b"2024", "2024"),
-    ("year", b"1901", "1901"),
-    ("year", b"0000", "0"),
-    ("decimal(10,2)", b"-0.50", "-0.50"),
     ("decimal(10,2)", b".5", "0.5"),
     ("decimal(10,2)", b"-.5", "-0.5"),
-    ("decimal(8,3) unsigned zerofill", b"00001.500", "1.500"),
-    ("decimal(5,5)", b"0.00000", "0.00000"),
-    ("decimal(65,0)", b"9" * 65, "9" * 65),
-    (
-        "decimal(65,30)",
-        b"12345678901234567890123456789012345.123456789012345678901234567890",
-        "12345678901234567890123456789012345.123456789012345678901234567890",
-    ),
     ("decimal(10,2)", b".", NULLED),
     ("decimal(10,2)", b"", NULLED),
-    ("bit(1)", b"\x00", "false"),
-    ("bit(1)", b"\x01", "true"),
+    ("float", b"1e999", NULLED),
+    ("float", b"nan", NULLED),
     ("bit(1)", b"", NULLED),
-    ("bit(5)", b"\x15", '"FQ=="'),
-    ("bit(64)", b"\x80\x00\x00\x00\x00\x00\x00\x01", '"gAAAAAAAAAE="'),
-    ("date", b"2024-02-29", '"2024-02-29"'),
-    ("date", b"0001-01-01", '"0001-01-01"'),
-    ("date", b"9999-12-31", '"9999-12-31"'),
-    ("date", b"0000-00-00", NULLED),
-    ("date", b"0000-01-01", NULLED),
-    ("date", b"2020-00-10", NULLED),
-    ("date", b"2024-02-31", NULLED),
     ("date", b"2024-W01-1", NULLED),
     ("date", b"20240101", NULLED),
-    ("datetime", b"2024-01-02 03:04:05", '"2024-01-02T03:04:05.000000"'),
-    ("datetime(1)", b"2024-01-02 03:04:05.1", '"2024-01-02T03:04:05.100000"'),
-    ("datetime(3)", b"2024-01-02 03:04:05.120", '"2024-01-02T03:04:05.120000"'),
-    ("datetime(6)", b"2024-01-02 03:04:05.000001", '"2024-01-02T03:04:05.000001"'),
-    ("datetime", b"0000-00-00 00:00:00", NULLED),
-    ("datetime(3)", b"0000-00-00 00:00:00.000", NULLED),
-    ("datetime(6)", b"0000-01-01 00:00:00.000000", NULLED),
-    ("datetime", b"2020-01-00 00:00:00", NULLED),
-    ("datetime", b"2024-02-31 00:00:00", NULLED),
     ("datetime", b"2024-01-02 24:00:00", NULLED),
     ("datetime", b'2024-01-02"03:04:05', NULLED),
-    ("timestamp", b"2024-01-02 03:04:05", '"2024-01-02T03:04:05.000000+00:00"'),
-    ("timestamp(3)", b"2038-01-19 03:14:07.499", '"2038-01-19T03:14:07.499000+00:00"'),
-    ("timestamp(6)", b"2024-01-02 03:04:05.678901", '"2024-01-02T03:04:05.678901+00:00"'),
-    ("timestamp", b"0000-00-00 00:00:00", NULLED),
-    ("time", b"00:00:00", '"00:00:00"'),
-    ("time(6)", b"23:59:59.999999", '"23:59:59.999999"'),
-    ("time(2)", b"12:34:56.70", '"12:34:56.70"'),
-    ("time", b"24:00:00", NULLED),
-    ("time", b"838:59:59", NULLED),
-    ("time", b"-00:00:01", NULLED),
-    ("time(6)", b"-00:00:00.000001", NULLED),
     ("time", b"00:00:00\n00:00:00", NULLED),
-    ("char(5)", b"  ab", '"  ab"'),
-    ("varchar(20)", b"", '""'),
-    ("varchar(20)", b"tail  ", '"tail  "'),
     ("varchar(20)", b'a"b\\c\n\t\x00\x1f', r'"a\"b\\c\n\t\u0000\u001f"'),
-    ("text", "\U0001f600 \u2028 é".encode(), '"\U0001f600 \u2028 é"'),
     ("varchar(20)", b"\xff", NULLED),
-    ("binary(4)", b"\x00\xffA\x00", '"AP9BAA=="'),
-    ("varbinary(8)", b"", '""'),
-    ("longblob", b"\xfb\xff", '"+/8="'),
-    ("enum('a,b','it''s')", b"it's", '"it\'s"'),
-    ("enum('a')", b"", '""'),
-    ("set('r','b')", b"r,b", '"r,b"'),
-    ("json", b'{"a": "\xc3\xa9"}', r'"{\"a\": \"' + "é" + r'\"}"'),
-    ("json", b"null", '"null"'),
-    ("point", struct.pack("<I", 4326) + b"\x01\x02", '"AQI="'),
     ("geomcollection", b"", NULLED),
     ("geometrycollection", b"\x00\x00\x00\x00", NULLED),
-    ("vector(3)", struct.pack("<3f", 0.1, -1.5, 3.4028235e38), "[0.1,-1.5,3.4028235e+38]"),
     ("vector(3)", b"", "[]"),
     ("vector(3)", b"\x00\x00\x00", NULLED),
     ("vector(3)", struct.pack("<f", float("nan")), NULLED),
@@ -133,48 +80,13 @@ SAME: list[tuple[str, bytes, str | None]] = [
     ("", b"12", '"12"'),
 ]
 
-# column type, wire value of the copy, of catch-up, JSON
-DIFFERENT: list[tuple[str, bytes, bytes, str | None]] = [
-    ("int(5) unsigned zerofill", b"00007", b"7", "7"),
-    ("int(5) unsigned zerofill", b"00000", b"0", "0"),
-    ("float", b"0.1", b"1E-01", "0.1"),
-    ("float", b"-0", b"-0E+00", "-0.0"),
-    ("float", b"3.40282e38", b"3.4028234E+38", "3.40282e38"),
-    ("float", b"1234570", b"1.2345678E+06", "1234570.0"),
-    ("float", b"16777200", b"1.6777216E+07", "16777200.0"),
-    ("float", b"0.0000001", b"1E-07", "1e-7"),
-    # The nearest float32 is 0.12345649, although its shortest decimal seems to round up.
-    ("float", b"0.123456", b"1.2345649E-01", "0.123456"),
-    ("float(7,3)", b"1.500", b"1.5E+00", "1.5"),
-    ("float(7,3)", b"1234.568", b"1.2345675E+03", "1234.568"),
-    ("float(10,2)", b"12345678.00", b"1.2345678E+07", "12345678.0"),
-    ("float", b"1e999", b"1E+999", NULLED),
-    ("float", b"nan", b"NaN", NULLED),
-    ("double", b"1e300", b"1E+300", "1e300"),
-    ("double", b"-0", b"-0E+00", "-0.0"),
-    ("double", b"1.2345678901234568e17", b"1.2345678901234568E+17", "1.2345678901234568e17"),
-    ("double", b"5e-324", b"5E-324", "5e-324"),
-    ("double(10,3)", b"123456.891", b"1.23456891E+05", "123456.891"),
-    ("double unsigned zerofill", b"0000000000000000002.5", b"2.5E+00", "2.5"),
-]
-
 
 @pytest.mark.parametrize("phase", Phase)
-@pytest.mark.parametrize(("column_type", "value", "expected"), SAME)
-def test_a_value_that_both_phases_spell_alike(
+@pytest.mark.parametrize(("column_type", "value", "expected"), OTHERS)
+def test_a_value_that_no_server_of_today_sends(
     column_type: str, value: bytes, expected: str | None, phase: Phase
 ) -> None:
     assert encode(column_type, value, phase) == expected
-
-
-@pytest.mark.parametrize(("column_type", "copied", "changed", "expected"), DIFFERENT)
-def test_a_value_that_the_phases_spell_differently_comes_out_the_same(
-    column_type: str, copied: bytes, changed: bytes, expected: str | None
-) -> None:
-    from_copy = encode(column_type, copied, Phase.COPY)
-    assert from_copy == encode(column_type, changed, Phase.CATCH_UP)
-    # JSON has several spellings of an exponent; repr tells -0.0 from 0.0.
-    assert repr(json.loads(from_copy or "null")) == repr(json.loads(expected or "null"))
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, UNKNOWN], ids=lambda family: family.example.column_type)
