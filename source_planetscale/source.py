@@ -211,7 +211,7 @@ class SourcePlanetscale(AbstractSource):
         yield from held.pass_on(Turns(replication.sync, replication.readings, read).messages())
         yield from held.release()
         if failures:
-            # As the CDK does for all streams of one loop: each error has been told, this one ends the process.
+            # As the CDK does: each error has been told, this one ends the process.
             message = generate_failed_streams_error_message(failures)
             logger.info(message)
             raise AirbyteTracedException(message=message, failure_type=FailureType.config_error)

@@ -43,7 +43,7 @@ class StreamState:
     """The state of one stream.
 
     Attributes:
-        cursors: The cursor of every shard by its name; of a shard that has ended, the last one before its end.
+        cursors: The cursor of every shard by its name; of a shard that has ended, the last one before that.
         reshards: How shards ended that have been read to their end, by shard. They stand here until the new
             shards take their place, which is when all shards that were replaced together have ended.
         cdc_cursor: No record after this state has a smaller or equal `_ab_cdc_cursor`; 0 if none had one.

@@ -75,9 +75,13 @@ def about_finding(finding: Exception, where: str) -> str:
             "binlog_format=ROW, binlog_row_image=FULL and no binlog_row_value_options."
         )
     if isinstance(finding, RowsExchanged):
-        return f"{statement_of(str(finding))} gave {where} rows that no row event tells: they have not been read."
+        return (
+            f"{statement_of(str(finding))} gave {where} rows that no row event tells: they have not "
+            f"been read."
+        )
     return (
-        f"Changes of {where} from before a change of its columns cannot be read rightly: {finding}. Sync before "
+        f"Changes of {where} from before a change of its columns cannot be read rightly: {finding}. Sync "
+        "before "
         "and after such a change to keep this from happening."
     )
 
@@ -85,17 +89,20 @@ def about_finding(finding: Exception, where: str) -> str:
 def about_broken_copy(finding: Exception, where: str) -> str:
     """Says that a copy cannot go on where it broke off; `where` names table and shard."""
     return (
-        f"the copy of {where} was interrupted ({finding}), and its key does not let it go on in the middle. A "
-        "table without a key that orders its rows (ENUM, SET, FLOAT, or none) has to be copied in one run: if "
+        f"the copy of {where} was interrupted ({finding}), and its key does not let it go on in the "
+        "middle. A "
+        "table without a key that orders its rows (ENUM, SET, FLOAT, or none) has to be copied in one "
+        "run: if "
         "that takes longer than vttablet's --vreplication-copy-phase-duration (an hour), raise that flag, or "
         "give the table a primary key of another type."
     )
 
 
 def about_copy_that_waits(where: str, reason: str) -> str:
-    """Says that a copy has to begin anew, which only another attempt of the platform can do without doubling."""
+    """Says that a copy has to begin anew, and that another attempt does so without doubling rows."""
     return (
-        f"The copy of {where} cannot go on in the middle, because {reason}, and rows of it are out already. The "
+        f"The copy of {where} cannot go on in the middle, because {reason}, and rows of it are out "
+        "already. The "
         "next attempt copies the table from its start."
     )
 
@@ -112,7 +119,8 @@ def about_unknown_table(where: str) -> str:
 def about_unreadable_statement(where: str) -> str:
     """Says that the log holds a statement that no stream passes."""
     return (
-        f"The saved position of {where} cannot be followed: Vitess cannot read a statement that stands behind it "
+        f"The saved position of {where} cannot be followed: Vitess cannot read a statement that stands "
+        "behind it "
         "in the binary log, such as an XA transaction that was made on the MySQL server itself."
     )
 
@@ -121,7 +129,8 @@ def about_unreadable_rows(where: str, words: str) -> str:
     """Says that the server cannot decode rows from before a change of columns; `words` are its own."""
     if "enum or set" in words.lower():
         return (
-            f"Changes of {where} that are not read yet were made before its columns changed, and Vitess cannot "
+            f"Changes of {where} that are not read yet were made before its columns changed, and Vitess "
+            "cannot "
             "decode such rows of a table that has an ENUM or SET column. Sync before such a change."
         )
     return f"Changes of {where} from before a change of its columns cannot be decoded by the server: {words}."
@@ -133,7 +142,8 @@ def about_retry(
     """Says that a stream broke off and is opened anew."""
     what = "to go on from the last position" if resumes else "to copy the table in one run"
     return (
-        f"The stream of {where} broke off ({reason}); attempt {failures} of {max(retries, failures)} {what} in "
+        f"The stream of {where} broke off ({reason}); attempt {failures} of {max(retries, failures)} "
+        f"{what} in "
         f"{seconds:.1f} s."
     )
 

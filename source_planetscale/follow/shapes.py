@@ -1,7 +1,7 @@
 """Finding out which columns a table has at a position of its shard's log.
 
-The server tells a table's columns of today alone. What they were in between follows from the statements in the
-log, as far as these say it.
+The server tells a table's columns of today alone. What they were in between follows from the statements in
+the log, as far as these say it.
 """
 
 from __future__ import annotations

@@ -60,15 +60,18 @@ def about_statement(
         truncated = Effect.DROPPED not in effects and re.search(r"\btruncate\b", shown, re.IGNORECASE)
         word = "TRUNCATE" if truncated else "DROP"
         told.append(
-            f"{word} of {where}, by {shown}: the server sends no deletes for it, so rows that were read before "
+            f"{word} of {where}, by {shown}: the server sends no deletes for it, so rows that were read "
+            "before "
             "stay in the destination. Refresh this stream and remove its records to bring both in line."
         )
     if effects & {Effect.ADDED_VALUES, Effect.VALUES_CHANGED} and (
         altered is None or altered.filled or altered.converted
     ):
         told.append(
-            f"Values of {where} were added or changed by {shown}: the server sends no changes for it, so rows "
-            "that were not changed since lack them. Refresh this stream, or have Airbyte backfill new columns "
+            f"Values of {where} were added or changed by {shown}: the server sends no changes for it, so "
+            "rows "
+            "that were not changed since lack them. Refresh this stream, or have Airbyte backfill new "
+            "columns "
             "(the connection's setting 'Backfill new or renamed columns'), to bring both in line."
         )
     if Effect.KEY_CHANGED in effects:

@@ -221,7 +221,8 @@ class Reading:
         serving = ", ".join(self._serving)
         problem = (
             f"The saved state of stream {self.stream} follows shard {shard}, which keyspace "
-            f"{self.table.keyspace} no longer has: it was resharded to {serving}, and the old shard was removed "
+            f"{self.table.keyspace} no longer has: it was resharded to {serving}, and the old shard was "
+            "removed "
             "before its end was read. Next time, sync between 'Reshard SwitchTraffic' and 'complete'."
         )
         if not self._sync.config.patience.copies_again:

@@ -158,8 +158,10 @@ class Replication:
                 raise ConfigError(f"The catalog holds several streams named {name}. Leave one of them.")
             if table is None or namespace != self._config.database:
                 raise ConfigError(
-                    f"Table {name} of keyspace {namespace} was not found in database {self._config.database}. It "
-                    "was dropped or renamed, or the user may not read it: refresh the source's schema and take "
+                    f"Table {name} of keyspace {namespace} was not found in database "
+                    f"{self._config.database}. It "
+                    "was dropped or renamed, or the user may not read it: refresh the source's schema "
+                    "and take "
                     "the stream out of the connection."
                 )
             state = StreamState.parse(saved.get((name, namespace), {}), keyspace=namespace, stream=name)
@@ -216,8 +218,10 @@ class Replication:
         key = [part[0] for part in configured.stream.source_defined_primary_key or [] if len(part) == 1]
         if key and table.primary_key and set(key) != set(table.primary_key):
             self.sync.logger.warning(
-                f"The key of table {table.name} of keyspace {table.keyspace} is ({', '.join(table.primary_key)}) "
-                f"now, and ({', '.join(key)}) in this connection: a destination that deduplicates merges other "
+                f"The key of table {table.name} of keyspace {table.keyspace} is "
+                f"({', '.join(table.primary_key)}) "
+                f"now, and ({', '.join(key)}) in this connection: a destination that deduplicates merges "
+                "other "
                 "rows than the table does. Refresh the source's schema, and refresh the stream."
             )
 

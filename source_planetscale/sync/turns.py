@@ -72,7 +72,7 @@ class Turns:
                 yield from self._advance(chosen)
 
     def _uncovered(self) -> str | None:
-        """The stream whose burst goes on: a destination is not to see records of two without a state between."""
+        """The stream whose burst goes on: between records of two streams there has to be a state."""
         current = self._current
         if current is None or not self._readings[current].uncovered:
             return None
