@@ -306,7 +306,7 @@ def test_several_streams_that_are_told_to_stop_each_save_what_was_read(command: 
 
 
 @pytest.mark.parametrize("namespace", [KEYSPACE, "", None])
-def test_an_empty_namespace_means_the_database(command: Command, namespace: str | None) -> None:
+def test_an_empty_namespace_means_the_database_and_leaves_as_it_is_configured(command: Command, namespace: str | None) -> None:
     command.serve(FakeVtgate({}))
     saved = {"shards": {SHARD: {"cursor": Cursor(KEYSPACE, SHARD, gtid(10)).encode()}}}
     descriptor = {"name": "orders", "namespace": namespace}
@@ -314,7 +314,10 @@ def test_an_empty_namespace_means_the_database(command: Command, namespace: str 
     messages, error = command.read("orders", state=state, namespace=namespace)
     assert error is None
     (emitted,) = (message["state"] for message in messages if message["type"] == "STATE")
-    assert emitted["stream"]["stream_descriptor"] == {"name": "orders", "namespace": KEYSPACE}
+    told = {"name": "orders"} if namespace is None else descriptor
+    assert emitted["stream"]["stream_descriptor"] == told
+    statuses = [message["trace"]["stream_status"] for message in messages if message["type"] == "TRACE"]
+    assert [status["stream_descriptor"] for status in statuses] == [told] * 3
 
 
 def test_the_go_connectors_state_file_is_gone_on_from(command: Command) -> None:
