@@ -51,7 +51,7 @@ demo: setup ## Show a whole replication on an embedded sharded database, in a mi
 # --- parts -----------------------------------------------------------------------------------
 
 lint: setup ## Run the static checks
-	@$(BIN)/python tools/run_checks.py "ruff check" "ruff format" "mypy --strict"
+	@$(BIN)/python tools/run_checks.py --lint
 
 format: setup ## Rewrite the sources in the project's format
 	@$(RUN) ruff check --fix .
@@ -101,4 +101,4 @@ qa: setup ## Run Airbyte's QA checks on the connector (installs them into a venv
 	@$(BIN)/python tools/run_airbyte_qa.py
 
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) $(PYAIRBYTE) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PYAIRBYTE) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
