@@ -26,11 +26,8 @@ FROM ${BASE_IMAGE} AS final
 COPY --from=builder /opt/connector /opt/connector
 WORKDIR /airbyte/integration_code
 
-# MALLOC_ARENA_MAX: each of glibc's heaps keeps what its threads freed; with one for every shard that is
-# read, 16 shards took 190 MB instead of 130.
 ENV PATH="/opt/connector/bin:${PATH}" \
     PYTHONUNBUFFERED=1 \
-    MALLOC_ARENA_MAX=2 \
     AIRBYTE_ENTRYPOINT="/opt/connector/bin/source-planetscale"
 
 # Created by the base image.

@@ -30,6 +30,7 @@ LINT: dict[str, list[list[str]]] = {
         ["deptry", ".", "--ignore", "DEP002,DEP004"],
     ],
     "dead code": [["vulture"]],
+    "pages": [["python", "-m", "tools.pages", "--check"]],
     "workflows": [["zizmor", "--offline", "--persona", "pedantic", ".github"]],
 }
 TESTS = {

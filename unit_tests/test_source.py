@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ONE, TWO = row(1, "one", "x"), row(2, "two", None)
-OTHERS = Table(KEYSPACE, "others", TABLE.columns, ("id",), has_primary_index=True)
+OTHERS = Table(KEYSPACE, "others", TABLE.columns, ("id",))
 CONFIG = {
     "host": "db.example.com",
     "database": KEYSPACE,

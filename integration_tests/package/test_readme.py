@@ -175,22 +175,6 @@ def test_the_commands_for_a_real_vitess_carry_exactly_the_changes(
     }
 
 
-def options_table() -> str:
-    """The README's table of options, from the spec."""
-    specification = json.loads((ROOT / "source_planetscale" / "spec.json").read_text())
-    fields = specification["connectionSpecification"]["properties"].items()
-    lines = ["| Option | Default | In short |", "| :--- | :--- | :--- |"]
-    for name, field in sorted(fields, key=lambda item: int(item[1]["order"])):
-        default = f"`{json.dumps(field['default'])}`" if field.get("default", "") != "" else ""
-        short = re.split(r"(?<=[a-z)\"])[.:;] ", field["description"])[0].rstrip(".")
-        lines.append(f"| `{name}` | {default} | {short}. |")
-    return "\n".join(lines) + "\n"
-
-
-def test_the_table_of_options_is_the_specs() -> None:
-    assert options_table() in README, f"put this in the README:\n{options_table()}"
-
-
 def test_links_lead_somewhere() -> None:
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", README)
     assert targets

@@ -38,7 +38,6 @@ TABLE = Table(
         Column("note", "text", "utf8mb4"),
     ),
     primary_key=("id",),
-    has_primary_index=True,
 )
 KEYLESS = Table(KEYSPACE, "orders", TABLE.columns)
 
@@ -46,7 +45,7 @@ KEYLESS = Table(KEYSPACE, "orders", TABLE.columns)
 def keyed_by(column_type: str, charset: str = "") -> Table:
     """The table with another type of key."""
     key = Column("id", column_type, charset, nullable=False)
-    return Table(KEYSPACE, "orders", (key, *TABLE.columns[1:]), ("id",), has_primary_index=True)
+    return Table(KEYSPACE, "orders", (key, *TABLE.columns[1:]), ("id",))
 
 
 def gtid(last: int) -> str:
