@@ -51,7 +51,7 @@ demo: setup ## Show a whole replication on an embedded sharded database, in a mi
 # --- parts -----------------------------------------------------------------------------------
 
 lint: setup ## Run the static checks
-	@$(BIN)/python tools/run_checks.py "ruff check" "ruff format" "mypy --strict"
+	@$(BIN)/python tools/run_checks.py --lint
 
 format: setup ## Rewrite the sources in the project's format
 	@$(RUN) ruff check --fix .
@@ -94,11 +94,12 @@ sbom: wheel ## Write dist/sbom.cdx.json, the software bill of materials
 lock: ## Resolve the dependencies anew: poetry.lock and the requirements files
 	@tools/lock.sh
 
-docs: setup ## Bring the included sections of the connector's page up to date
-	@$(BIN)/python tools/build_docs.py
+docs: setup ## Bring the generated sections of the pages up to date
+	@$(RUN) tools.pages
 
 qa: setup ## Run Airbyte's QA checks on the connector (installs them into a venv of their own)
 	@$(BIN)/python tools/run_airbyte_qa.py
+	@$(RUN) tools.pages
 
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) $(PYAIRBYTE) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PYAIRBYTE) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

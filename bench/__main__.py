@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bench.report import conditions, table, write_page, write_plot
+from bench.report import conditions, write_plot, write_results
 from bench.sections import KEYSPACES, QUICK, SECTIONS, Bench, Size, measure
 from integration_tests.vitess.cluster import VitessCluster
 from integration_tests.vitess.prerequisites import MissingPrerequisiteError
+from tools import pages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows and one round")
     parser.add_argument("--rows", type=int, help="rows of the largest table")
-    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md and its plot")
+    parser.add_argument(
+        "--write-docs", action="store_true", help="write the results and the plot of docs/performance.md"
+    )
     parser.add_argument(
         "--only", nargs="+", choices=SECTIONS, help="these alone; ratios to the copy need start_up and copy"
     )
@@ -41,10 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.stderr.write(f"  {line.what}: {line.figures}\n")
             lines.append(line)
     load.append(os.getloadavg()[0])
-    results = f"{conditions(size, load)}\n\n{table(lines)}"
-    sys.stdout.write(results + "\n")
+    measured = conditions(size, load)
+    sys.stdout.write(pages.results(measured, [asdict(line) for line in lines]))
     if options.write_docs:
-        write_page({"results": results, "profile": bench.profile} if bench.profile else {"results": results})
+        write_results(measured, lines, bench.profile)
+        sys.stderr.write("written; `make docs` puts it into the page\n")
         if bench.curves and not write_plot(bench.curves):
             sys.stderr.write("no plot: matplotlib is not installed\n")
 

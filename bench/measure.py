@@ -17,9 +17,6 @@ from integration_tests.support.command import configured, input_options
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-# What the image sets, see the Dockerfile.
-IMAGE_ENVIRONMENT = {"MALLOC_ARENA_MAX": "2"}
-
 _CHUNK = 1 << 20
 # Linux counts the peak of a process in kilobytes, see getrusage(2).
 _RSS_UNIT = 1024
@@ -77,7 +74,6 @@ def run_python(
             command,
             stdout=subprocess.PIPE if piped else subprocess.DEVNULL,
             stderr=stderr,
-            env=os.environ | IMAGE_ENVIRONMENT,
         )
         output = _read(process.stdout, bytes_per_second) if process.stdout else b""
         _, status, usage = os.wait4(process.pid, 0)

@@ -1,15 +1,19 @@
-"""The results as a table for people, in a terminal and in the docs."""
+"""The results for people: what the docs show of them, and a plot."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
 import subprocess
+from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tools.pages import MEASUREMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,15 +21,7 @@ if TYPE_CHECKING:
     from bench.sections import Line, Size
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "performance.md"
 PLOT = ROOT / "docs" / "performance.svg"
-_MARKS = {None: "", True: "yes", False: "**no**"}
-
-
-def table(lines: Sequence[Line]) -> str:
-    """A Markdown table."""
-    rows = [f"| {line.what} | {line.figures} | {line.goal} | {_MARKS[line.met]} |" for line in lines]
-    return "\n".join(["| what | measured | goal | met |", "| :--- | :--- | :--- | :--- |", *rows])
 
 
 def conditions(size: Size, load: Sequence[float]) -> str:
@@ -43,14 +39,21 @@ def conditions(size: Size, load: Sequence[float]) -> str:
     )
 
 
-def write_page(sections: dict[str, str]) -> None:
-    """Replaces the generated parts of the page, each between two comments with its name."""
-    page = PAGE.read_text(encoding="utf-8")
-    for name, content in sections.items():
-        begin, end = f"<!-- {name}: written by make bench -->", f"<!-- end of {name} -->"
-        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        page = pattern.sub(lambda _, text=f"{begin}\n{content}\n{end}": text, page)  # type: ignore[misc]  # bound now
-    PAGE.write_text(page, encoding="utf-8")
+def write_results(measured: str, lines: Sequence[Line], profile: str) -> None:
+    """Writes what docs/performance.md shows.
+
+    Args:
+        measured: Where, when and on which commit.
+        lines: The results.
+        profile: Of the reading thread, in Markdown; the written one stays if it is empty.
+    """
+    kept = json.loads(MEASUREMENTS.read_text(encoding="utf-8"))["profile"]
+    found = {
+        "conditions": measured,
+        "lines": [asdict(line) for line in lines],
+        "profile": profile.splitlines() or kept,
+    }
+    MEASUREMENTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_plot(curves: dict[str, list[tuple[int, float, float]]]) -> bool:

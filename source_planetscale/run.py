@@ -145,7 +145,3 @@ def _write_failed_check(entrypoint: Entrypoint, error: AirbyteTracedException) -
 def _silence_stdout() -> None:
     # What is still buffered has no reader; without this the interpreter complains at its exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-if __name__ == "__main__":
-    run()

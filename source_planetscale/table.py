@@ -60,11 +60,9 @@ class Table:
         primary_key: Names of the key's columns in the order of the key. A table without a primary key
             that has a unique key over NOT NULL columns counts that one, as MySQL itself does; empty if
             there is neither.
-        has_primary_index: True when `primary_key` is a real PRIMARY KEY.
     """
 
     keyspace: str
     name: str
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...] = ()
-    has_primary_index: bool = False

@@ -21,8 +21,7 @@ export="$venv/bin/poetry export --format requirements.txt"
 
 "$venv/bin/poetry" lock "$@"
 $export --output requirements.txt
-$export --only build --output requirements-build.txt
-$export --with build,dev --output requirements-dev.txt
+$export --with dev --output requirements-dev.txt
 
 cd tools/pyairbyte
 "$venv/bin/poetry" lock "$@"

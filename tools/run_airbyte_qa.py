@@ -1,7 +1,7 @@
-"""Runs Airbyte's QA suite on the connector and writes its table into docs/checks.md.
+"""Runs Airbyte's QA suite on the connector and writes its results, which docs/checks.md shows.
 
 The suite (several hundred packages) is installed into an environment of its own under `build/`.
-With `--check`, compares the table with the one in the docs instead of writing it.
+With `--check`, compares the results with the written ones instead of writing them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / "build" / "qa"
 SUITE = "airbyte-internal-ops==0.132.0"
-PAGE = ROOT / "docs" / "checks.md"
-MARKER = "<!-- written by `make qa` -->\n"
+RESULTS = ROOT / "docs" / "qa.json"
 
 # Checks that fail or are skipped on purpose, and why that is right here.
 REASONS = {
@@ -35,22 +34,21 @@ def main() -> int:
 
     Returns:
         The exit code: 1 when a check without a reason in `REASONS` did not pass, or when
-        `--check` finds another table in the docs.
+        `--check` finds other results than those written.
     """
     install()
     with tempfile.TemporaryDirectory() as scratch:
         results = run(lay_out(Path(scratch)))
-    written = table(results)
+    told = [tell(result) for result in results]
+    written = json.dumps(told, indent=1) + "\n"
     print(written)
     unexplained = [r["check"] for r in results if r["result"] != "PASSED" and r["check"] not in REASONS]
     if unexplained:
         print(f"Not passed: {', '.join(unexplained)}", file=sys.stderr)
-    page = PAGE.read_text()
-    built = page.partition(MARKER)[0] + MARKER + "\n" + written
     if "--check" not in sys.argv[1:]:
-        PAGE.write_text(built)
+        RESULTS.write_text(written)
         return int(bool(unexplained))
-    return int(bool(unexplained) or page != built)
+    return int(bool(unexplained) or RESULTS.read_text() != written)
 
 
 def install() -> None:
@@ -100,15 +98,12 @@ def run(layout: Path) -> list[dict[str, str]]:
     return results
 
 
-def table(results: list[dict[str, str]]) -> str:
-    """Draws the results as a Markdown table."""
-    lines = ["| Check | Result | Why |", "| :--- | :--- | :--- |"]
-    for result in results:
-        # The table must not itself hold what the check for HTTPS looks for.
-        message = " ".join(result["message"].split()).replace("http:" + "//", "HTTP ")
-        why = REASONS.get(result["check"], message) if result["result"] != "PASSED" else message
-        lines.append(f"| {result['check']} | {result['result'].lower()} | {why} |")
-    return "\n".join(lines) + "\n"
+def tell(result: dict[str, str]) -> dict[str, str]:
+    """Says in the words of the page what a check found, and why a failure or a skip is right here."""
+    # The page must not itself hold what the check for HTTPS looks for.
+    message = " ".join(result["message"].split()).replace("http:" + "//", "HTTP ")
+    why = REASONS.get(result["check"], message) if result["result"] != "PASSED" else message
+    return {"check": result["check"], "result": result["result"].lower(), "why": why}
 
 
 if __name__ == "__main__":

@@ -39,8 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from requests_mock import Mocker
+
 ONE, TWO = row(1, "one", "x"), row(2, "two", None)
-OTHERS = Table(KEYSPACE, "others", TABLE.columns, ("id",), has_primary_index=True)
+OTHERS = Table(KEYSPACE, "others", TABLE.columns, ("id",))
 CONFIG = {
     "host": "db.example.com",
     "database": KEYSPACE,
@@ -348,6 +350,16 @@ def test_a_table_that_is_gone_is_an_error_of_its_stream(command: Command) -> Non
     }
     assert tale(messages)[-1] == "ERROR"
     assert error is not None
+
+
+def test_no_command_sends_a_request_over_http(command: Command, requests_mock: Mocker) -> None:
+    """Neither the connector nor the framework below it tells anybody but the configured host."""
+    command.serve(FakeVtgate({SHARD: [small_copy(ONE)]}))
+    config = command.file("config.json", CONFIG)
+    for arguments in (["spec"], ["check", "--config", config], ["discover", "--config", config]):
+        assert command.run(*arguments)[1] is None
+    assert command.read("orders")[1] is None
+    assert requests_mock.request_history == []
 
 
 def test_no_log_line_of_a_read_shows_a_key_value(command: Command, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pymysql
@@ -15,6 +16,7 @@ from embedded_database.contract.recording import (
     responses_at_least,
     seen,
 )
+from embedded_database.faults import FaultKind
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
@@ -50,6 +52,11 @@ def stream(
 
 def count(responses: Responses) -> int:
     return sum(len(group) for group in responses)
+
+
+def test_every_kind_of_fault_is_made_here() -> None:
+    tests = Path(__file__).read_text(encoding="utf-8")
+    assert [kind for kind in FaultKind if f'fault("{kind.value}"' not in tests] == []
 
 
 def test_a_cut_ends_the_connection_within_the_bytes(database: EmbeddedDatabase) -> None:

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections import Counter
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from embedded_database.contract.recording import Request, record
 from embedded_database.relay import Relay, cut, delay, refuse, stall
-from integration_tests.support.command import Command, configured, cursors, read, read_well
+from integration_tests.support.command import Command, configured, cursors, positions, read, read_well
 from integration_tests.support.destination import DELETED_AT
 from integration_tests.support.tables import create, executed_position, insert, on_shard
 from integration_tests.vitess.cluster import VitessCluster
+from integration_tests.vitess.processes import wait_until
 from source_planetscale.vstream.position import Position
+from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from embedded_database.contract.recording import Responses
     from integration_tests.support.command import Run
 
 TABLE = "faults_rows"
 ROWS = 3000
 KILOBYTE = "x" * 1000
+# How long the tablets may take to hear of a new configuration of their throttler.
+THROTTLER_SECONDS = 60.0
+# So many of a stream's beats, a second apart, without the change that waits for it mean that it is held back.
+HEARTBEATS = 3
 RESYNC = {"invalid_cdc_cursor_position_behavior": "Re-sync data"}
 
 
@@ -157,7 +167,8 @@ def test_a_stalled_connection_is_given_up_and_read_on_over_a_new_one(
     vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
     relay.plan(stall(1_000_000))
-    done = read_well({**through(relay, vitess), "timeout_seconds": 3}, table)
+    # Retries enough for a machine on which a good connection takes longer than the timeout as well.
+    done = read_well({**through(relay, vitess, max_retries=20), "timeout_seconds": 3}, table)
     assert len(relay.met) == 1
     assert ids(done) == list(range(ROWS))
     assert any("nothing came for 3 seconds" in line for line in done.logs)
@@ -166,8 +177,10 @@ def test_a_stalled_connection_is_given_up_and_read_on_over_a_new_one(
 def test_a_sync_longer_than_the_timeout_goes_on_while_there_is_progress(
     vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
-    relay.always(delay(0.03))
-    done = read_well({**through(relay, vitess, max_retries=0), "timeout_seconds": 3}, table)
+    relay.always(delay(0.05))
+    done = read_well({**through(relay, vitess, max_retries=0), "timeout_seconds": 6}, table)
+    emitted = [record["emitted_at"] for record in done.record_messages(table)]
+    assert emitted[-1] - emitted[0] > 6000
     assert ids(done) == list(range(ROWS))
 
 
@@ -255,23 +268,62 @@ def test_a_stream_that_vitess_throttles_is_waited_for_and_no_success_before(
 ) -> None:
     first = read_well(vitess.config("src"), table)
     update(vitess, "'new' where id = 7")
-    app = ("--throttle-app=vstreamer", "--throttle-app-ratio=1", "--throttle-app-duration=1h")
-    vitess.vtctldclient("UpdateThrottlerConfig", "--enable", *app, "src")
-    try:
-        config = vitess.config("src", max_retries=0, timeout_seconds=10)
-        broken = read(config, table, state=first.state)
-        with Command(
-            ["read"], vitess.config("src"), configured(table, namespace="src"), first.state
-        ) as waits:
+    (position,) = positions(first.stream_state(table), "src").values()
+    with ExitStack() as running:
+        with streams_held_back(vitess, table, position):
+            broken = read(vitess.config("src", max_retries=0, timeout_seconds=10), table, state=first.state)
+            waits = running.enter_context(
+                Command(["read"], vitess.config("src"), configured(table, namespace="src"), first.state)
+            )
             while "catching up" not in waits.next_message("LOG")["log"]["message"]:
                 pass
-            vitess.vtctldclient("UpdateThrottlerConfig", "--disable", "src")
-            done = waits.finish()
-    finally:
-        vitess.vtctldclient("UpdateThrottlerConfig", "--disable", "src")
+        done = waits.finish()
     assert (broken.statuses(table)[-1], ids(broken)) == ("INCOMPLETE", [])
     assert "nothing came for 10 seconds" in broken.errors_of(table)[0]
     assert (done.statuses(table)[-1], ids(done)) == ("COMPLETE", [7])
+
+
+@contextmanager
+def streams_held_back(vitess: VitessCluster, table: str, position: str) -> Iterator[None]:
+    """Has Vitess throttle all streams of `src`, from the moment on that one of its own is seen to be held.
+
+    Args:
+        vitess: The cluster.
+        table: A table.
+        position: One that a change of the table follows.
+    """
+    app = ("--throttle-app=vstreamer", "--throttle-app-ratio=1", "--throttle-app-duration=1h")
+    vitess.vtctldclient("UpdateThrottlerConfig", "--enable", *app, "src")
+    try:
+        wait_until(
+            lambda: throttles_streams(vitess) and is_held_back(vitess, table, position),
+            "Vitess holds streams back",
+            THROTTLER_SECONDS,
+        )
+        yield
+    finally:
+        vitess.vtctldclient("UpdateThrottlerConfig", "--disable", "src")
+
+
+def throttles_streams(vitess: VitessCluster) -> bool:
+    """Whether the tablet has taken up that it throttles streams."""
+    ((_, enabled, *_),) = vitess.execute("show vitess_throttler status", "src:0")
+    apps = vitess.execute("show vitess_throttled_apps", "src:0")
+    return bool(enabled) and "vstreamer" in {app for app, *_ in apps}
+
+
+def is_held_back(vitess: VitessCluster, table: str, position: str) -> bool:
+    """Whether a stream beats and does not bring the change that follows the position."""
+
+    def until(responses: Responses) -> bool:
+        kinds = Counter(event.type for response in responses for event in response)
+        return kinds[wire.ROW] > 0 or kinds[wire.HEARTBEAT] == HEARTBEATS
+
+    select = f"select * from {table}"  # noqa: S608 - the test's own table
+    request = Request("src", {"0": position}, {table: select}, flags={"heartbeat_interval": 1})
+    recording = record(vitess.grpc_port, request, until)
+    assert not recording.code, recording.details
+    return not recording.events(wire.ROW)
 
 
 def test_mysql_that_stays_away_ends_incomplete(vitess: VitessCluster, table: str) -> None:

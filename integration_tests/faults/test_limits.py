@@ -96,9 +96,9 @@ def test_a_row_of_5_mb_is_read_in_both_phases(vitess: VitessCluster) -> None:
 def test_a_row_beyond_the_servers_message_limit_ends_incomplete() -> None:
     with VitessCluster.start({"src": 1}, vtcombo_flags=["--grpc-max-message-size=1000000"]) as vitess:
         create(vitess, "src", "create table tall (id bigint primary key, note longtext)")
-        config = vitess.config("src", max_retries=1, timeout_seconds=5)
         insert(vitess, "src", "0", "tall", [(1, "small")])
-        first = read_well(config, "tall")
+        first = read_well(vitess.config("src"), "tall")
+        config = vitess.config("src", max_retries=1, timeout_seconds=5)
         insert(vitess, "src", "0", "tall", [(2, "small")])
         on_shard(vitess, "src", "0", "insert into tall values (3, repeat('x', 3000000))")
         insert(vitess, "src", "0", "tall", [(4, "small")])

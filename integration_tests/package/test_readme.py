@@ -17,6 +17,7 @@ import pytest
 from embedded_database import EmbeddedDatabase
 from embedded_database.sample import load_shop
 from integration_tests.support.destination import DELETED_AT
+from unit_tests.packaging.project import toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,35 +176,21 @@ def test_the_commands_for_a_real_vitess_carry_exactly_the_changes(
     }
 
 
-def options_table() -> str:
-    """The README's table of options, from the spec."""
-    specification = json.loads((ROOT / "source_planetscale" / "spec.json").read_text())
-    fields = specification["connectionSpecification"]["properties"].items()
-    lines = ["| Option | Default | In short |", "| :--- | :--- | :--- |"]
-    for name, field in sorted(fields, key=lambda item: int(item[1]["order"])):
-        default = f"`{json.dumps(field['default'])}`" if field.get("default", "") != "" else ""
-        short = re.split(r"(?<=[a-z)\"])[.:;] ", field["description"])[0].rstrip(".")
-        lines.append(f"| `{name}` | {default} | {short}. |")
-    return "\n".join(lines) + "\n"
-
-
-def test_the_table_of_options_is_the_specs() -> None:
-    assert options_table() in README, f"put this in the README:\n{options_table()}"
-
-
 def test_links_lead_somewhere() -> None:
     targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", README)
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-def test_the_table_of_rooms_names_every_module_once() -> None:
+def test_the_table_of_rooms_has_every_room_in_the_order_of_the_layers() -> None:
     table = re.findall(r"^\| `.*?\|", README, re.MULTILINE)
     package = ROOT / "source_planetscale"
     modules = {path.name for path in package.glob("*.py")} - {"__init__.py", "__main__.py"}
     rooms = {path.name + "/" for path in package.iterdir() if (path / "__init__.py").exists()}
     named = [name for row in table for name in re.findall(r"`(\w+(?:\.py|/))`", row)]
     assert sorted(named) == sorted(modules | rooms)
+    _command, *layers = toml("pyproject.toml")["tool"]["importlinter"]["contracts"][0]["layers"]
+    assert [f"source_planetscale.{name.removesuffix('/').removesuffix('.py')}" for name in named] == layers
 
 
 def test_the_readme_is_short_enough_to_be_read() -> None:

@@ -1,4 +1,4 @@
-"""`check` on a real Vitess: every failure a sentence, and never a secret."""
+"""`check` on the embedded database and on a real Vitess: every failure a sentence, and never a secret."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from integration_tests.support.command import configured, run
 from integration_tests.support.tables import create
 
 if TYPE_CHECKING:
+    from embedded_database.contract.database import Database
     from integration_tests.support.command import Run
-    from integration_tests.vitess.cluster import VitessCluster
 
 PASSWORD = "password-marker"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def table(vitess: VitessCluster) -> None:
-    create(vitess, "shop", "create table check_rows (id bigint primary key)")
+@pytest.fixture(scope="module")
+def database(database: Database) -> Database:
+    """A database that takes any password, with a table in each keyspace."""
+    for keyspace in ("shop", "src"):
+        create(database, keyspace, "create table check_rows (id bigint primary key)")
+    return database
 
 
 def check(config: object) -> Run:
@@ -44,60 +47,60 @@ def failure(config: object) -> str:
 
 @pytest.mark.parametrize("keyspace", ["shop", "src"])
 @pytest.mark.parametrize("options", [{}, {"use_replica": True}])
-def test_a_working_configuration_succeeds(
-    vitess: VitessCluster, keyspace: str, options: dict[str, Any]
-) -> None:
-    done = check(vitess.config(keyspace, password=PASSWORD, **options))
+def test_a_working_configuration_succeeds(database: Database, keyspace: str, options: dict[str, Any]) -> None:
+    done = check({**database.config(keyspace), "password": PASSWORD, **options})
     assert done.connection_status["status"] == "SUCCEEDED"
 
 
-def test_a_configuration_with_listed_shards_succeeds(vitess: VitessCluster) -> None:
-    done = check(vitess.config("shop", password=PASSWORD, shards=" -80, 80- "))
+def test_a_configuration_with_listed_shards_succeeds(database: Database) -> None:
+    done = check(changed(database, shards=" -80, 80- "))
     assert done.connection_status["status"] == "SUCCEEDED"
 
 
-def changed(vitess: VitessCluster, **change: object) -> dict[str, object]:
-    return {**vitess.config("shop", password=PASSWORD), **change}
+def changed(server: Database, /, **change: object) -> dict[str, object]:
+    return {**server.config("shop"), "password": PASSWORD, **change}
 
 
-def test_a_wrong_host_is_named_and_no_password_blamed(vitess: VitessCluster) -> None:
-    message = failure(changed(vitess, host="no-such-host.invalid"))
+def test_a_wrong_host_is_named_and_no_password_blamed(database: Database) -> None:
+    message = failure(changed(database, host="no-such-host.invalid"))
     assert "no-such-host.invalid" in message
     assert "password" not in message
 
 
-def test_a_wrong_mysql_port_is_named(vitess: VitessCluster) -> None:
-    message = failure(changed(vitess, mysql_port=1))
-    assert f"{vitess.host}:1" in message
+def test_a_wrong_mysql_port_is_named(database: Database) -> None:
+    config = changed(database, mysql_port=1)
+    message = failure(config)
+    assert f"{config['host']}:1" in message
     assert "port" in message
 
 
-def test_a_wrong_grpc_port_is_named_because_check_opens_a_vstream(vitess: VitessCluster) -> None:
-    message = failure(changed(vitess, grpc_port=1))
-    assert f"{vitess.host}:1" in message
+def test_a_wrong_grpc_port_is_named_because_check_opens_a_vstream(database: Database) -> None:
+    config = changed(database, grpc_port=1)
+    message = failure(config)
+    assert f"{config['host']}:1" in message
     assert "gRPC" in message
 
 
-def test_the_mysql_port_is_not_taken_for_the_grpc_port(vitess: VitessCluster) -> None:
-    assert "gRPC" in failure(changed(vitess, grpc_port=vitess.mysql_port))
+def test_the_mysql_port_is_not_taken_for_the_grpc_port(database: Database) -> None:
+    assert "gRPC" in failure(changed(database, grpc_port=database.mysql_port))
 
 
-def test_an_unknown_database_is_named(vitess: VitessCluster) -> None:
-    assert "nowhere" in failure(changed(vitess, database="nowhere"))
+def test_an_unknown_database_is_named(database: Database) -> None:
+    assert "nowhere" in failure(changed(database, database="nowhere"))
 
 
-@pytest.mark.parametrize("database", ["", "   "])
-def test_an_empty_database_does_not_pass(vitess: VitessCluster, database: str) -> None:
-    assert "database" in failure(changed(vitess, database=database))
+@pytest.mark.parametrize("name", ["", "   "])
+def test_an_empty_database_does_not_pass(database: Database, name: str) -> None:
+    assert "database" in failure(changed(database, database=name))
 
 
 @pytest.mark.parametrize("field", ["mysql_tls", "grpc_tls"])
-def test_tls_against_a_server_without_it_is_told(vitess: VitessCluster, field: str) -> None:
-    assert "TLS" in failure(changed(vitess, **{field: True}))
+def test_tls_against_a_server_without_it_is_told(database: Database, field: str) -> None:
+    assert "TLS" in failure(changed(database, **{field: True}))
 
 
-def test_an_unknown_shard_is_named_beside_the_ones_there_are(vitess: VitessCluster) -> None:
-    message = failure(changed(vitess, shards="-80, zz-"))
+def test_an_unknown_shard_is_named_beside_the_ones_there_are(database: Database) -> None:
+    message = failure(changed(database, shards="-80, zz-"))
     assert "zz-" in message
     assert "80-" in message
 
@@ -116,8 +119,8 @@ def test_a_configuration_file_that_is_missing_is_told() -> None:
 
 
 @pytest.mark.parametrize("field", ["host", "database"])
-def test_a_missing_field_is_named(vitess: VitessCluster, field: str) -> None:
-    config = changed(vitess)
+def test_a_missing_field_is_named(database: Database, field: str) -> None:
+    config = changed(database)
     del config[field]
     assert field in failure(config)
 
@@ -134,12 +137,12 @@ def test_a_missing_field_is_named(vitess: VitessCluster, field: str) -> None:
     ],
 )
 def test_a_field_of_the_wrong_type_is_named_without_its_value(
-    vitess: VitessCluster, field: str, value: object
+    database: Database, field: str, value: object
 ) -> None:
-    assert field in failure(changed(vitess, **{field: value}))
+    assert field in failure(changed(database, **{field: value}))
 
 
-def test_a_saved_configuration_of_the_go_connector_goes_on_working(vitess: VitessCluster) -> None:
+def test_a_saved_configuration_of_the_go_connector_goes_on_working(database: Database) -> None:
     saved = {
         "options": {"do_not_treat_tiny_int_as_boolean": True, "storage": "HTTPS"},
         "shards": None,
@@ -149,16 +152,16 @@ def test_a_saved_configuration_of_the_go_connector_goes_on_working(vitess: Vites
         "max_retries": 3,
         "something_else": 1,
     }
-    done = check(changed(vitess, **saved))
+    done = check(changed(database, **saved))
     assert done.connection_status["status"] == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("command", ["discover", "read"])
-def test_the_password_stands_in_no_message_of_a_failed_command(vitess: VitessCluster, command: str) -> None:
+def test_the_password_stands_in_no_message_of_a_failed_command(database: Database, command: str) -> None:
     catalog = configured("check_rows") if command == "read" else None
     for config in (
-        changed(vitess, mysql_port=1),
-        changed(vitess, max_retries=PASSWORD),
+        changed(database, mysql_port=1),
+        changed(database, max_retries=PASSWORD),
         json.dumps({"password": PASSWORD})[:-1],
     ):
         done = run(command, config=config, catalog=catalog)

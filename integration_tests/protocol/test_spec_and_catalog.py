@@ -18,8 +18,8 @@ from integration_tests.support.command import run
 from integration_tests.support.tables import create
 
 if TYPE_CHECKING:
+    from embedded_database.contract.database import Database
     from integration_tests.support.command import Json
-    from integration_tests.vitess.cluster import VitessCluster
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -99,12 +99,15 @@ RELEASED_TYPES = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def tables(vitess: VitessCluster) -> None:
+@pytest.fixture(scope="module")
+def database(database: Database) -> Database:
+    """A database with a table of every type, and one for every kind of key."""
     released = [f"c{number} {column_type}" for number, column_type in enumerate(RELEASED_TYPES)]
     later = dict.fromkeys(case.definition for case in CASES if case.definition not in RELEASED_TYPES)
     columns = ", ".join([*released, *(f"`{definition}` {definition}" for definition in later)])
-    create(vitess, "src", f"create table golden_types (id bigint unsigned primary key, {columns})", *TABLES)
+    of_types = f"create table golden_types (id bigint unsigned primary key, {columns})"
+    create(database, "src", of_types, *TABLES)
+    return database
 
 
 def assert_golden(name: str, found: object) -> None:
@@ -116,8 +119,8 @@ def assert_golden(name: str, found: object) -> None:
     assert text == path.read_text(encoding="utf-8")
 
 
-def catalog(vitess: VitessCluster, **options: object) -> list[Json]:
-    (message,) = run("discover", config=vitess.config("src", **options)).of_type("CATALOG")
+def catalog(database: Database, **options: object) -> list[Json]:
+    (message,) = run("discover", config={**database.config("src"), **options}).of_type("CATALOG")
     return [stream for stream in message["catalog"]["streams"] if stream["name"].startswith("golden_")]
 
 
@@ -128,29 +131,29 @@ def test_the_spec_is_the_golden_one() -> None:
     assert_golden("spec", message["spec"])
 
 
-def test_the_catalog_is_the_golden_one(vitess: VitessCluster) -> None:
-    assert_golden("catalog", catalog(vitess))
+def test_the_catalog_is_the_golden_one(database: Database) -> None:
+    assert_golden("catalog", catalog(database))
 
 
 def test_the_catalog_with_added_columns_and_integers_for_tinyint1_is_the_golden_one(
-    vitess: VitessCluster,
+    database: Database,
 ) -> None:
     options = {"do_not_treat_tiny_int_as_boolean": True}
-    found = catalog(vitess, include_metadata=True, include_cdc_columns=True, options=options)
+    found = catalog(database, include_metadata=True, include_cdc_columns=True, options=options)
     assert_golden("catalog_with_options", found)
 
 
-def test_every_stream_of_the_catalog_says_how_it_can_be_read(vitess: VitessCluster) -> None:
-    for stream in catalog(vitess):
+def test_every_stream_of_the_catalog_says_how_it_can_be_read(database: Database) -> None:
+    for stream in catalog(database):
         assert stream["supported_sync_modes"] == ["full_refresh", "incremental"]
         assert stream["namespace"] == "src"
         assert stream["source_defined_cursor"] is True
 
 
 def test_the_primary_key_stands_in_the_order_of_the_key_and_its_last_column_is_the_cursor(
-    vitess: VitessCluster,
+    database: Database,
 ) -> None:
-    streams = {stream["name"]: stream for stream in catalog(vitess)}
+    streams = {stream["name"]: stream for stream in catalog(database)}
     assert streams["golden_composite"]["source_defined_primary_key"] == [["sku"], ["id"]]
     assert streams["golden_composite"]["default_cursor_field"] == ["id"]
     assert streams["golden_keyless"].get("source_defined_primary_key", []) == []

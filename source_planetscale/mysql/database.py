@@ -277,15 +277,13 @@ def key_range_order(shard: str) -> tuple[bytes, str]:
 
 def _table(keyspace: str, name: str, columns: list[ColumnRow], keys: list[KeyRow]) -> Table:
     ordered = sorted(columns, key=lambda row: row.ordinal)
-    key = _primary_key(ordered, keys)
     return Table(
         keyspace=keyspace,
         name=name,
         columns=tuple(
             Column(row.name, row.column_type, row.charset or "", row.is_nullable == "YES") for row in ordered
         ),
-        primary_key=key,
-        has_primary_index=bool(key) and any(row.key == "PRIMARY" for row in keys),
+        primary_key=_primary_key(ordered, keys),
     )
 
 

@@ -129,17 +129,15 @@ def test_tables_and_columns_stand_in_order() -> None:
     rows = [ColumnRow(*row) for row in SCHEMA["information_schema.columns"]]
     keys = [KeyRow(*row) for row in SCHEMA["information_schema.statistics"]]
     assert assemble("shop", ["b", "a"], rows, keys) == [
-        Table("shop", "a", (Column("id", "int", "", False),), ("id",), True),
-        Table(
-            "shop", "b", (Column("x", "int", "", False), Column("y", "varchar(9)", "latin1")), ("x",), True
-        ),
+        Table("shop", "a", (Column("id", "int", "", False),), ("id",)),
+        Table("shop", "b", (Column("x", "int", "", False), Column("y", "varchar(9)", "latin1")), ("x",)),
     ]
 
 
 def test_a_composite_key_keeps_the_order_of_the_key() -> None:
     twin = [("AA", 1, "a"), ("AA", 2, "b")]
     found = table([("a", "PRI"), ("b", "PRI")], [*twin, ("PRIMARY", 1, "b"), ("PRIMARY", 2, "a")])
-    assert (found.primary_key, found.has_primary_index) == (("b", "a"), True)
+    assert found.primary_key == ("b", "a")
 
 
 def test_ten_and_more_columns_of_a_key_are_ordered_by_number() -> None:
@@ -152,17 +150,17 @@ def test_the_unique_key_that_mysql_marks_stands_in_for_a_primary_key() -> None:
     found = table(
         [("n", "UNI"), ("a", "PRI"), ("b", "UNI")], [("aa", 1, "b"), ("ab", 1, "n"), ("zz", 1, "a")]
     )
-    assert (found.primary_key, found.has_primary_index) == (("a",), False)
+    assert found.primary_key == ("a",)
 
 
 def test_a_unique_key_over_an_expression_is_no_primary_key() -> None:
     found = table([("a", "")], [("u", 1, None)])
-    assert (found.primary_key, found.has_primary_index) == ((), False)
+    assert found.primary_key == ()
 
 
 def test_a_table_without_keys_has_none() -> None:
     found = table([("a", ""), ("b", "")], [])
-    assert (found.primary_key, found.has_primary_index) == ((), False)
+    assert found.primary_key == ()
 
 
 def test_a_table_that_was_created_between_the_queries_is_left_for_the_next_run() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
-from tools import build_docs
+from source_planetscale.columns import families
+from tools import pages
 from unit_tests.packaging.project import ROOT, text
 
 # As Airbyte's checks want them, in this order; others may stand where they allow it.
@@ -24,11 +26,9 @@ HEADINGS = [
     "## Limitations & Troubleshooting",
     "## Changelog",
 ]
-
-
-def test_the_page_holds_what_its_sources_say() -> None:
-    page = text("docs/planetscale.md")
-    assert build_docs.build(page) == page, "run `make docs`"
+PAGES = [
+    str(page.relative_to(ROOT)) for folder in (".", "docs") for page in sorted((ROOT / folder).glob("*.md"))
+]
 
 
 def test_the_pages_headings_are_in_the_order_that_airbyte_checks() -> None:
@@ -36,30 +36,27 @@ def test_the_pages_headings_are_in_the_order_that_airbyte_checks() -> None:
     assert [heading for heading in found if heading in HEADINGS] == HEADINGS
 
 
-def test_an_included_page_brings_no_headings_and_no_links_into_the_repository() -> None:
-    page = (
-        "<!-- made by hand -->\n# Title\n\n## Part\n\nSee [this](other.md) and [that](https://a.example/).\n"
-    )
-    assert build_docs.body(page) == "**Part**\n\nSee this and [that](https://a.example/)."
+def test_the_page_that_airbyte_publishes_is_for_its_users_and_short_enough_to_be_read() -> None:
+    page = text("docs/planetscale.md")
+    assert len(page.splitlines()) < 300
+    assert "::test_" not in page
+    assert not re.search(r"_tests/|`make |\]\((?!https?:|#)", page)
 
 
-def test_every_option_of_the_spec_is_in_the_table() -> None:
-    table = build_docs.options_table(
-        {
-            "required": ["host"],
-            "properties": {
-                "port": {"title": "Port", "order": 1, "default": 3306, "description": "Its port."},
-                "host": {"title": "Host", "order": 0, "description": "Its name."},
-            },
-        }
-    )
-    assert table.splitlines()[2:] == [
-        "| **Host** `host` | required | Its name. |",
-        "| **Port** `port` | `3306` | Its port. |",
-    ]
+def test_every_option_of_the_spec_has_a_row() -> None:
+    names = json.loads(text("source_planetscale/spec.json"))["connectionSpecification"]["properties"]
+    for table in (pages.options(), pages.options_in_short()):
+        assert sorted(re.findall(r"^\| .*?`(\w+)` \|", table, re.MULTILINE)) == sorted(names)
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_every_type_has_a_row() -> None:
+    table = pages.types()
+    for family in families.FAMILIES:
+        for name in family.names:
+            assert f"`{name}`" in table
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_between_pages_lead_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text(f"docs/{page}")):
-        assert (ROOT / "docs" / target).exists(), f"{page}: {target}"
+    for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text(page)):
+        assert (ROOT / page).parent.joinpath(target).exists(), target

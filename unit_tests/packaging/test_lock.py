@@ -17,8 +17,7 @@ HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 # Requirements file, the directory of its lock file, the groups it holds.
 FILES = [
     ("requirements.txt", ".", {"main"}),
-    ("requirements-build.txt", ".", {"build"}),
-    ("requirements-dev.txt", ".", {"main", "build", "dev"}),
+    ("requirements-dev.txt", ".", {"main", "dev"}),
     ("tools/pyairbyte/requirements.txt", "tools/pyairbyte", {"main"}),
 ]
 LOCKED = [".", "tools/pyairbyte"]

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.run_checks import Result, forbidden_skips, read_report, summary
+from tools.run_checks import Result, forbidden_skips, read_report, run, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,3 +48,12 @@ def test_a_missing_vitess_is_a_failure_where_it_is_demanded(
     assert forbidden_skips([result]) == []
     monkeypatch.setenv("REQUIRE_VITESS", "1")
     assert forbidden_skips([result]) == ["no Vitess: Go is missing"]
+
+
+def test_a_check_ends_with_the_first_of_its_commands_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    commands: list[list[str | Path]] = [
+        [sys.executable, "-c", f"print('said', {code}); exit({code})"] for code in (0, 3, 0)
+    ]
+    code, _ = run("several", *commands)
+    assert code == 3
+    assert capfd.readouterr().out.split() == ["===", "several", "said", "0", "said", "3"]

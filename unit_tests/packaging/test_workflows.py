@@ -1,3 +1,5 @@
+"""What holds for this project's workflows beyond what zizmor finds in any (`make lint`)."""
+
 from __future__ import annotations
 
 import re
@@ -11,7 +13,7 @@ from unit_tests.packaging.project import ROOT, text
 
 WORKFLOWS = sorted(path.name for path in (ROOT / ".github" / "workflows").glob("*.y*ml"))
 
-USES = re.compile(r"^\s*(?:- )?uses:\s*(?P<action>\S+?)@(?P<ref>\S+)(?P<comment>.*)$", re.MULTILINE)
+USES = re.compile(r"^\s*(?:- )?uses:\s*(?P<action>[^.\s]\S*?)@(?P<ref>\S+)(?P<comment>.*)$", re.MULTILINE)
 
 
 def source(workflow: str) -> str:
@@ -40,21 +42,13 @@ def test_every_action_is_pinned_to_a_full_commit_with_its_version_in_a_comment(w
 @pytest.mark.parametrize(
     "line",
     [
-        "- uses: actions/checkout@v7",
         "- uses: actions/checkout@v7.0.1 # v7.0.1",
-        "  uses: actions/checkout@main",
         "- uses: actions/checkout@3d3c42e # v7.0.1",
-        "- uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1",
+        "  uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1",
     ],
 )
-def test_a_tag_a_branch_a_short_commit_and_a_missing_version_are_found(line: str) -> None:
+def test_a_tag_a_short_commit_and_a_missing_version_are_found(line: str) -> None:
     assert unpinned(line) == [line.strip()]
-
-
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_every_step_that_uses_an_action_is_seen_by_the_pinning_test(workflow: str) -> None:
-    steps = [step for job in jobs(workflow).values() for step in job["steps"] if "uses" in step]
-    assert len(steps) == len(USES.findall(source(workflow)))
 
 
 def test_an_action_has_one_version_in_all_workflows() -> None:
@@ -62,12 +56,8 @@ def test_an_action_has_one_version_in_all_workflows() -> None:
     for workflow in WORKFLOWS:
         for match in USES.finditer(source(workflow)):
             pins[match["action"]].add((match["ref"], match["comment"]))
+    assert pins
     assert {action: found for action, found in pins.items() if len(found) > 1} == {}
-
-
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_a_workflow_may_only_read_unless_a_job_needs_more(workflow: str) -> None:
-    assert yaml.safe_load(source(workflow))["permissions"] == {"contents": "read"}
 
 
 def test_only_the_jobs_that_publish_may_write() -> None:
@@ -87,20 +77,9 @@ def test_only_the_jobs_that_publish_may_write() -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_every_job_has_a_time_limit(workflow: str) -> None:
-    assert [name for name, job in jobs(workflow).items() if "timeout-minutes" not in job] == []
-
-
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_containers_are_pinned_by_digest(workflow: str) -> None:
-    containers = [job["container"] for job in jobs(workflow).values() if "container" in job]
-    assert all(re.search(r"@sha256:[0-9a-f]{64}$", container) for container in containers)
-
-
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-def test_no_script_pastes_what_others_can_write(workflow: str) -> None:
-    scripts = [step["run"] for job in jobs(workflow).values() for step in job["steps"] if "run" in step]
-    assert [script for script in scripts if "${{" in script] == []
+def test_every_job_that_runs_steps_has_a_time_limit(workflow: str) -> None:
+    steps = {name: job for name, job in jobs(workflow).items() if "steps" in job}
+    assert [name for name, job in steps.items() if "timeout-minutes" not in job] == []
 
 
 def test_the_matrix_covers_every_supported_python() -> None:
@@ -109,6 +88,16 @@ def test_the_matrix_covers_every_supported_python() -> None:
     assert 'python = ">=3.10,<3.14"' in text("pyproject.toml")
 
 
-def test_dependabot_watches_the_actions() -> None:
-    updates = yaml.safe_load(text(".github/dependabot.yml"))["updates"]
-    assert "github-actions" in {update["package-ecosystem"] for update in updates}
+def test_nothing_is_published_before_every_check_and_test_has_passed() -> None:
+    release = jobs("release.yml")
+    assert release["test"]["uses"] == "./.github/workflows/test.yml"
+    assert {"test", "qa"} <= needed(release, "pypi") & needed(release, "image") & needed(release, "github")
+    assert {"lint", "test", "vitess", "audit"} <= jobs("test.yml").keys()
+    assert "bash .ci/run" in [step.get("run") for step in jobs("test.yml")["vitess"]["steps"]]
+
+
+def needed(workflow: dict[str, dict[str, Any]], name: str) -> set[str]:
+    """The jobs that have to succeed before the named one starts."""
+    needs = workflow[name].get("needs", [])
+    direct = {needs} if isinstance(needs, str) else set(needs)
+    return direct.union(*(needed(workflow, each) for each in direct))

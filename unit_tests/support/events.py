@@ -42,7 +42,6 @@ TABLE = Table(
         Column("note", "text", "utf8mb4"),
     ),
     primary_key=("id",),
-    has_primary_index=True,
 )
 KEYLESS = Table(KEYSPACE, "orders", TABLE.columns)
 OTHER_TABLE = Table(
@@ -57,7 +56,7 @@ OTHER_TABLE = Table(
 def keyed_by(column_type: str, charset: str = "") -> Table:
     """The table with another type of key."""
     key = Column("id", column_type, charset, nullable=False)
-    return Table(KEYSPACE, "orders", (key, *TABLE.columns[1:]), ("id",), has_primary_index=True)
+    return Table(KEYSPACE, "orders", (key, *TABLE.columns[1:]), ("id",))
 
 
 def gtid(last: int) -> str:
