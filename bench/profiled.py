@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 from unittest.mock import patch
 
-from source_planetscale.sync.shard_read import ShardRead
-
 from source_planetscale.run import run
+from source_planetscale.sync.shard_thread import ShardThread
 
 _FUNCTIONS = 16
 
@@ -21,12 +20,12 @@ def main() -> None:
     """Runs the arguments as `source-planetscale` would, with one shard."""
     # The thread's own CPU time, without its waits for the server and for the reader of stdout.
     profile = cProfile.Profile(time.thread_time)
-    original = ShardRead._run
+    original = ShardThread._run
 
-    def profiled(read: ShardRead) -> None:
+    def profiled(read: ShardThread) -> None:
         profile.runcall(original, read)
 
-    with patch.object(ShardRead, "_run", profiled):
+    with patch.object(ShardThread, "_run", profiled):
         run()
     sys.stderr.write(table(profile))
 

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 @dataclass(frozen=True)
@@ -42,11 +38,6 @@ class WireColumn:
     written: Column
     decoded: Column | None
     target: Column | None
-
-
-def unchanged(columns: Iterable[Column]) -> tuple[WireColumn, ...]:
-    """Columns whose values were written with the shape that the table has today, and decoded with it."""
-    return tuple(WireColumn(column, None, column) for column in columns)
 
 
 @dataclass(frozen=True)

@@ -308,7 +308,9 @@ def test_several_streams_that_are_told_to_stop_each_save_what_was_read(command: 
 
 
 @pytest.mark.parametrize("namespace", [KEYSPACE, "", None])
-def test_an_empty_namespace_means_the_database_and_leaves_as_it_is_configured(command: Command, namespace: str | None) -> None:
+def test_an_empty_namespace_means_the_database_and_leaves_as_it_is_configured(
+    command: Command, namespace: str | None
+) -> None:
     command.serve(FakeVtgate({}))
     saved = {"shards": {SHARD: {"cursor": Cursor(KEYSPACE, SHARD, gtid(10)).encode()}}}
     descriptor = {"name": "orders", "namespace": namespace}

@@ -174,9 +174,6 @@ def _read_create(reader: Reader, text: str) -> Statement:
     reader.accept("external")
     if reader.accept("table"):
         return _created(reader, text, frozenset({Effect.ROWS_REMOVED} if replaces else ()))
-    if reader.accept_any(*_DATABASE):
-        reader.accept("if", "not", "exists")
-        return Statement(text, database_created=reader.name())
     if reader.sees("index") or (reader.next.keyword in _INDEX_KINDS and reader.ahead(1).keyword == "index"):
         return _created_index(reader, text)
     _skip_attributes(reader)

@@ -58,14 +58,12 @@ class Statement:
         understood: Whether all of it is known. If not, it may do anything to the tables that it may
             concern: see `may_concern`.
         changes: One for each table that it changes; tables that it only refers to have none.
-        database_created: The database that it creates.
         database_dropped: The database that it drops, with all tables in it.
     """
 
     text: str = field(repr=False)
     understood: bool = True
     changes: tuple[TableChange, ...] = ()
-    database_created: str | None = None
     database_dropped: str | None = None
 
     @property

@@ -65,7 +65,7 @@ def about_statement(
             "stay in the destination. Refresh this stream and remove its records to bring both in line."
         )
     if effects & {Effect.ADDED_VALUES, Effect.VALUES_CHANGED} and (
-        altered is None or altered.filled or altered.converted
+        altered is None or altered.filled or altered.converted or altered.required
     ):
         told.append(
             f"Values of {where} were added or changed by {shown}: the server sends no changes for it, so "

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from source_planetscale.columns.families import FAMILIES, UNKNOWN
 from source_planetscale.records.lines import Phase, RecordBatch, RowFormatter
-from source_planetscale.table import Column, WireColumn, unchanged
+from source_planetscale.table import Column, WireColumn
 from source_planetscale.vstream.rows import Rows
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 EMITTED_AT = 1700000000123
+
+
+def unchanged(columns: Sequence[Column]) -> tuple[WireColumn, ...]:
+    return tuple(WireColumn(column, None, column) for column in columns)
 
 
 def row(*cells: bytes | None) -> wire.Row:

@@ -49,7 +49,6 @@ OTHER_TABLE = Table(
     "parts",
     (Column("id", "bigint", nullable=False), Column("name", "varchar(20)", "utf8mb4")),
     primary_key=("id",),
-    has_primary_index=True,
 )
 
 
