@@ -172,8 +172,9 @@ class Processes:
         wait_until(lambda: not alive(pid), f"process {pid} is gone", STOP_SECONDS)
 
     def log_tail(self, log: str = "*") -> str:
-        """The end of what the commands wrote, or those with one log, and of what MySQL logged."""
-        logs = [*self.directory.glob(f"{log}.log"), *self.directory.glob("vt_*/error.log")]
+        """The end of what the commands with a log wrote; by default that of all, and of what MySQL logged."""
+        mysqld_logs = self.directory.glob("vt_*/error.log") if log == "*" else ()
+        logs = [*self.directory.glob(f"{log}.log"), *mysqld_logs]
         tails = [log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:] for log in logs]
         return "\n".join(line for tail in tails for line in tail)
 
