@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.changes.followed_table import FollowedTable, changes, sync_together
 from integration_tests.support.command import Command, configured, read, read_well, run
+from integration_tests.support.followed_table import FollowedTable, changes, sync_together
 from integration_tests.support.warehouse import CURSOR, DELETED_AT, METADATA, UPDATED_AT
 
 if TYPE_CHECKING:

@@ -26,6 +26,11 @@ class LinkFaultKind(Enum):
     STALL = "stall"
     REFUSE = "refuse"
     DELAY = "delay"
+    HOLD = "hold"
+
+
+# After so many bytes it is over.
+_ENDING = (LinkFaultKind.CUT, LinkFaultKind.STALL)
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,9 @@ class LinkFault:
 
     Attributes:
         kind: CUT ends it, STALL lets nothing more through in either direction but keeps it open, REFUSE
-            ends it before its first byte, DELAY holds each chunk back.
-        after_bytes: CUT, STALL: how many bytes of the server's replies still pass.
+            ends it before its first byte, DELAY holds each chunk back, HOLD all that follows until
+            `Proxy.resume`.
+        after_bytes: CUT, STALL, HOLD: how many bytes of the server's replies still pass.
         seconds: How long each chunk of replies waits before it passes.
     """
 
@@ -66,6 +72,11 @@ def refuse() -> LinkFault:
 def delay(seconds: float) -> LinkFault:
     """Makes a connection slow."""
     return LinkFault(LinkFaultKind.DELAY, seconds=seconds)
+
+
+def hold(after_bytes: int) -> LinkFault:
+    """Holds replies back after so many bytes, until `Proxy.resume`."""
+    return LinkFault(LinkFaultKind.HOLD, after_bytes)
 
 
 class Proxy:
@@ -122,6 +133,11 @@ class Proxy:
             hanging = [link for link in self._links if link.hangs]
         for link in hanging:
             link.close()
+
+    def resume(self) -> None:
+        """Lets what is held back go on, for good."""
+        for link in self._open_links():
+            link.resume()
 
     def cut_now(self) -> None:
         """Ends all connections that are open."""
@@ -194,6 +210,7 @@ class _Link:
         self._fault = fault
         self._met = met
         self._closed = threading.Event()
+        self._resumed = threading.Event()
         self.hangs = False
 
     def forward_requests(self) -> None:
@@ -209,8 +226,12 @@ class _Link:
             self._forward_faithfully() if self._fault is None else self._forward_until(self._fault)
         self.close()
 
+    def resume(self) -> None:
+        self._resumed.set()
+
     def close(self) -> None:
         self._closed.set()
+        self._resumed.set()
         for end in (self._client, self._server):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -230,7 +251,10 @@ class _Link:
         while data := self._server.recv(_CHUNK):
             if fault.seconds:
                 self._closed.wait(fault.seconds)
-            if fault.kind is not LinkFaultKind.DELAY and len(data) > left:
+            if fault.kind is LinkFaultKind.HOLD and len(data) > left and not self._resumed.is_set():
+                self._met.append(fault)
+                self._resumed.wait()
+            if fault.kind in _ENDING and len(data) > left:
                 # The end comes in the middle of a message, as a network has it.
                 self._client.sendall(data[:left])
                 self._met.append(fault)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ from integration_tests.vitess.topology import CELL
 from integration_tests.vitess.vtgate import Vtgate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -54,12 +54,13 @@ class RealCluster(Vtgate):
         etcd: The topology server.
         vtctld: The administration server.
         vtgate: The server for clients.
+        directory: Where its data and logs are while it runs.
     """
 
     def __init__(self, installation: Installation) -> None:
         """Lays out the cluster without starting a server; `start` is the way to get one."""
         super().__init__(installation)
-        directory = private_directory()
+        self.directory = directory = private_directory()
         self._processes = Processes(
             {
                 **installation.environment,
@@ -224,6 +225,22 @@ class RealCluster(Vtgate):
         self.add_shards(keyspace, shards, tablet_flags=tablet_flags)
         if self.vtgate.running:
             self.wait_until_answering([keyspace], SECONDS)
+
+    @contextmanager
+    def keyspace(
+        self,
+        keyspace: str,
+        shards: Mapping[str, int],
+        *,
+        sharded: bool | None = None,
+        tablet_flags: Sequence[str] = (),
+    ) -> Iterator[str]:
+        """A keyspace for as long as the context lasts, for a test that turns it over; as `add_keyspace`."""
+        self.add_keyspace(keyspace, shards, sharded=sharded, tablet_flags=tablet_flags)
+        try:
+            yield keyspace
+        finally:
+            self.remove_keyspace(keyspace)
 
     def remove_keyspace(self, keyspace: str) -> None:
         """Removes a keyspace with its tablets."""

@@ -79,6 +79,7 @@ class Tablet:
         keyspace: The keyspace that it was made for.
         shard: The shard.
         alias: Its name in Vitess.
+        database: The database of its MySQL server that has the keyspace's tables.
         mysqld: Its MySQL server.
         vttablet: Its vttablet.
     """
@@ -106,6 +107,7 @@ class Tablet:
         self.keyspace = keyspace
         self.shard = shard
         self.alias = f"{CELL}-{uid:010d}"
+        self.database = f"vt_{keyspace}"
         self._surroundings = surroundings
         self._directory = surroundings.processes.directory / f"vt_{uid:010d}"
         self._socket = str(self._directory / "mysql.sock")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from integration_tests.vitess.processes import wait_until
@@ -62,7 +63,9 @@ class Workflow:
             targets: The new shards -> their number of tablets.
             name: The workflow's name.
         """
-        missing = {shard: tablets for shard, tablets in targets.items() if not cluster.tablets(keyspace, shard)}
+        missing = {
+            shard: tablets for shard, tablets in targets.items() if not cluster.tablets(keyspace, shard)
+        }
         cluster.add_shards(keyspace, missing)
         workflow = cls(cluster, "Reshard", name, keyspace, (keyspace, sources), list(targets))
         workflow._call(
@@ -91,9 +94,8 @@ class Workflow:
         keyspace, shards = self.sources
         for shard in shards:
             executed = self._cluster.primary(keyspace, shard).position()
-            wait_until(
-                lambda part=(shard, executed): self._has_applied(*part), f"{self.name} has caught up", SECONDS
-            )
+            has_applied = partial(self._has_applied, shard, executed)
+            wait_until(has_applied, f"{self.name} has caught up", SECONDS)
 
     def switch_traffic(self, *flags: str) -> None:
         """Lets the targets serve, with the sources following them."""
