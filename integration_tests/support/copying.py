@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from integration_tests.vitess.tablets import Tablet
 
 SECONDS = 60.0
+LONGEST_SECONDS = 180.0
 
 
 def read_around(
@@ -27,6 +30,7 @@ def read_around(
     *,
     state: object = None,
     after_bytes: int = 300_000,
+    seconds: float = LONGEST_SECONDS,
 ) -> Run:
     """Reads a table, and has something happen while the connector receives nothing in the middle of it.
 
@@ -39,6 +43,10 @@ def read_around(
         meanwhile: What happens.
         state: The state to go on from.
         after_bytes: How much the connector has received before.
+        seconds: A sync that goes on for so long after that hangs.
+
+    Raises:
+        AssertionError: It hangs.
     """
     with Proxy(cluster.grpc_port) as proxy:
         proxy.plan(hold(after_bytes))
@@ -48,7 +56,23 @@ def read_around(
             wait_until(lambda: bool(proxy.met), f"{table} is being read", SECONDS)
             meanwhile()
             proxy.resume()
-            return command.finish()
+            return finish_within(command, seconds)
+
+
+def finish_within(command: Command, seconds: float = LONGEST_SECONDS) -> Run:
+    """Waits for the end of a command, which is killed if it hangs.
+
+    Raises:
+        AssertionError: It hangs.
+    """
+    watchdog = threading.Timer(seconds, command.signal, [signal.SIGKILL])
+    watchdog.start()
+    try:
+        done = command.finish()
+    finally:
+        watchdog.cancel()
+    assert done.exit_code != -signal.SIGKILL, f"the sync goes on after {seconds:g} s: {done.logs[-5:]}"
+    return done
 
 
 def is_copying(tablet: Tablet, table: str) -> bool:

@@ -85,7 +85,6 @@ class RealCluster(Vtgate):
                 f"--grpc-bind-address={self.host}",
             ),
         )
-        self._durability = "none"
         self._tablet_flags: Sequence[str] = ()
         self._tablets: list[Tablet] = []
         self._uids = count(100)
@@ -133,7 +132,6 @@ class RealCluster(Vtgate):
         cls,
         layout: Mapping[str, Mapping[str, int]],
         *,
-        durability: str = "none",
         mysqld_settings: Sequence[str] = (),
         tablet_flags: Sequence[str] = (),
         vtgate_flags: Sequence[str] = (),
@@ -142,7 +140,6 @@ class RealCluster(Vtgate):
 
         Args:
             layout: keyspace -> shard -> number of tablets, of which the first one becomes the primary.
-            durability: The durability policy of its keyspaces.
             mysqld_settings: Lines for the `[mysqld]` section of all MySQL servers' settings.
             tablet_flags: Flags for every vttablet after the cluster's own.
             vtgate_flags: Flags for vtgate after the cluster's own.
@@ -152,7 +149,6 @@ class RealCluster(Vtgate):
             ClusterError: It did not come up.
         """
         cluster = cls(install())
-        cluster._durability = durability
         cluster._tablet_flags = tablet_flags
         cluster.vtgate.flags.extend(vtgate_flags)
         try:
@@ -208,6 +204,7 @@ class RealCluster(Vtgate):
         shards: Mapping[str, int],
         *,
         sharded: bool | None = None,
+        durability: str = "none",
         tablet_flags: Sequence[str] = (),
     ) -> None:
         """Makes a keyspace and waits until it is served.
@@ -216,9 +213,10 @@ class RealCluster(Vtgate):
             keyspace: Its name.
             shards: shard -> number of tablets.
             sharded: Whether it can have several shards; by default whether their names say so.
+            durability: `none`, or `semi_sync`: nothing is committed before a replica has it.
             tablet_flags: Flags for its vttablets after those of all.
         """
-        self.vtctldclient("CreateKeyspace", f"--durability-policy={self._durability}", keyspace)
+        self.vtctldclient("CreateKeyspace", f"--durability-policy={durability}", keyspace)
         if any("-" in shard for shard in shards) if sharded is None else sharded:
             self._sharded.add(keyspace)
             self.vtctldclient("ApplyVSchema", f"--vschema={json.dumps(SHARDED)}", keyspace)
@@ -233,10 +231,11 @@ class RealCluster(Vtgate):
         shards: Mapping[str, int],
         *,
         sharded: bool | None = None,
+        durability: str = "none",
         tablet_flags: Sequence[str] = (),
     ) -> Iterator[str]:
         """A keyspace for as long as the context lasts, for a test that turns it over; as `add_keyspace`."""
-        self.add_keyspace(keyspace, shards, sharded=sharded, tablet_flags=tablet_flags)
+        self.add_keyspace(keyspace, shards, sharded=sharded, durability=durability, tablet_flags=tablet_flags)
         try:
             yield keyspace
         finally:

@@ -158,6 +158,11 @@ class Tablet:
         self.mysqld.start()
         self.vttablet.start()
 
+    def allow_writes(self) -> None:
+        """Does what VTOrc does in production for a primary whose MySQL server is back: lets it be written."""
+        self.execute("set global super_read_only = off")
+        self.execute("set global read_only = off")
+
     def kill(self) -> None:
         """Kills both of its servers."""
         self.vttablet.kill()

@@ -150,7 +150,8 @@ class Vtgate(ABC):
             check=False,
         )
         if done.returncode:
-            raise ClusterError(f"vtctldclient {' '.join(arguments)}: {done.stderr.strip()}")
+            last_line = done.stderr.strip().splitlines()[-1]
+            raise ClusterError(f"vtctldclient {' '.join(arguments)}: {last_line}")
         return done.stdout
 
     def wait_until_answering(self, keyspaces: Iterable[str], seconds: float) -> None:

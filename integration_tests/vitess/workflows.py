@@ -106,7 +106,7 @@ class Workflow:
         self._call("reversetraffic", *flags)
 
     def complete(self, *flags: str) -> None:
-        """Ends it after a switch: the old shards or tables go, unless `--keep-data` says otherwise."""
+        """Ends it after a switch: the old shards or tables go; a move can `--keep-data`."""
         self._call("complete", *flags)
 
     def cancel(self, *flags: str) -> None:
