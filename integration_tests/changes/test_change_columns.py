@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.changes.followed_table import FollowedTable, changes, sync_together
 from integration_tests.support.command import Command, configured, read, read_well, run
 from integration_tests.support.destination import CURSOR, DELETED_AT, METADATA, UPDATED_AT
+from integration_tests.support.followed_table import FollowedTable, changes, sync_together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from embedded_database.relay import LinkFault, Relay, cut, delay, refuse, stall
@@ -168,22 +167,7 @@ def _run_until(command: Command, end: _End | None) -> Run:
             watchdog.cancel()
     if killed:
         raise Difference(f"a sync hung: {run.output[-3000:]}")
-    return _without_cut_line(run)
-
-
-def _without_cut_line(run: Run) -> Run:
-    # A killed command leaves its last line as far as it came.
-    if run.exit_code == -signal.SIGKILL and run.lines and not _is_json(run.lines[-1]):
-        return replace(run, lines=run.lines[:-1])
-    return run
-
-
-def _is_json(line: str) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
+    return run.without_cut_line()
 
 
 def _link_faults(chance: random.Random) -> list[LinkFault]:

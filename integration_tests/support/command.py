@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +121,14 @@ class Run:
     def output(self) -> str:
         """Everything that was written, to stdout and stderr."""
         return "\n".join([*self.lines, self.stderr])
+
+    def without_cut_line(self) -> Run:
+        """The run without its last line where that is not whole, as a killed command leaves it."""
+        try:
+            json.loads(self.lines[-1] if self.lines else "{}")
+        except ValueError:
+            return replace(self, lines=self.lines[:-1])
+        return self
 
     def outline(self, stream: str) -> list[str]:
         """What was said of a stream, as words: statuses, RECORD and STATE, without repetitions."""

@@ -8,17 +8,14 @@ so a replica never lags and all shards have the same binary log and the same GTI
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import subprocess
-import urllib.request
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
-import grpc
 import pymysql
 
 from integration_tests.vitess.install import install
+from integration_tests.vitess.mysql_data import mysql_settings
 from integration_tests.vitess.processes import (
     ClusterError,
     Processes,
@@ -28,10 +25,11 @@ from integration_tests.vitess.processes import (
     free_ports,
     wait_until,
 )
-from integration_tests.vitess.topology import CELL, shard_names, vttest_topology
+from integration_tests.vitess.topology import shard_names, vttest_topology
+from integration_tests.vitess.vtgate import Vtgate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -39,9 +37,6 @@ if TYPE_CHECKING:
     from integration_tests.vitess.install import Installation
 
 START_SECONDS = 120.0
-SCHEMA_SECONDS = 60.0
-
-CREATED_TABLE = re.compile(r"\s*create\s+table\s+(?:if\s+not\s+exists\s+)?`?(\w+)`?", re.IGNORECASE)
 
 # Pools for many streams and transactions at once; the defaults of vttestserver allow four.
 VTCOMBO_FLAGS = (
@@ -58,18 +53,12 @@ VTCOMBO_FLAGS = (
 )
 
 
-class VitessCluster:
+class VitessCluster(Vtgate):
     """A running cluster; use `VitessCluster.start` in a `with` statement.
 
     Attributes:
-        host: The address that it listens on.
         keyspaces: keyspace -> number of shards.
-        mysql_port: vtgate's MySQL protocol, without TLS; any user and password will do.
-        grpc_port: vtgate's gRPC, and vtctld's, without TLS or authentication.
-        http_port: The status pages of vtgate and the tablets.
     """
-
-    host = "127.0.0.1"
 
     def __init__(
         self,
@@ -79,25 +68,21 @@ class VitessCluster:
         vtcombo_flags: Sequence[str],
     ) -> None:
         """Lays out the cluster without starting a server; `start` is the way to get one."""
+        super().__init__(installation)
         self.keyspaces = dict(keyspaces)
         self.http_port = free_ports(4)
         self.grpc_port = self.http_port + 1
         # vttestserver puts MySQL itself at its base port and two.
         self._mysqld_port = self.http_port + 2
         self.mysql_port = self.http_port + 3
-        self._installation = installation
+        # vtcombo is vtctld as well.
+        self.vtctld_port = self.grpc_port
         self._topology = topology
         self._vtcombo_flags = vtcombo_flags
         self._vttestserver = 0
         self._vtcombo = 0
         self._mysqld_command: list[str] = []
-        self._processes = Processes(
-            {
-                "VTROOT": str(installation.root),
-                "VT_MYSQL_ROOT": str(installation.mysql),
-                "PATH": f"{installation.root}/bin:{installation.mysql}/bin:/usr/bin:/bin",
-            }
-        )
+        self._processes = Processes(installation.environment)
         self._data = self._processes.directory
 
     @classmethod
@@ -157,47 +142,6 @@ class VitessCluster:
         """Kills all servers and removes their data; safe to call twice."""
         self._processes.stop()
 
-    def config(self, database: str, **overrides: object) -> dict[str, object]:
-        """A connector configuration that reads the keyspace `database` of this cluster."""
-        return {
-            "host": self.host,
-            "database": database,
-            "username": "user",
-            "password": "password",
-            "mysql_port": self.mysql_port,
-            "grpc_port": self.grpc_port,
-            "mysql_tls": False,
-            "grpc_tls": False,
-            "cells": CELL,
-            **overrides,
-        }
-
-    def connect(self, target: str) -> pymysql.Connection[Any]:
-        """Opens an autocommitting connection to vtgate.
-
-        Args:
-            target: `keyspace`, `keyspace:shard` or either with `@replica` and the like.
-        """
-        return pymysql.connect(
-            host=self.host,
-            port=self.mysql_port,
-            user="user",
-            password="password",
-            database=target,
-            autocommit=True,
-        )
-
-    def execute(self, sql: str, target: str, args: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """Runs one statement through vtgate and returns its rows."""
-        with closing(self.connect(target)) as connection, connection.cursor() as cursor:
-            cursor.execute(sql, args or None)
-            return list(cursor.fetchall())
-
-    def execute_many(self, sql: str, target: str, rows: Iterable[Sequence[object]]) -> None:
-        """Runs one statement through vtgate for each row; inserts go many rows at a time."""
-        with closing(self.connect(target)) as connection, connection.cursor() as cursor:
-            cursor.executemany(sql, list(rows))
-
     def connect_mysqld(self, database: str | None = None) -> pymysql.Connection[Any]:
         """Opens an autocommitting connection to the MySQL server as its administrator, past Vitess.
 
@@ -212,65 +156,13 @@ class VitessCluster:
             cursor.execute(sql)
             return list(cursor.fetchall())
 
-    def create_table(
-        self,
-        keyspace: str,
-        ddl: str,
-        vindex_column: str | None = None,
-        vindex: str = "hash",
-    ) -> None:
-        """Creates a table and waits until vtgate can plan any statement on it.
-
-        Args:
-            keyspace: Where.
-            ddl: A CREATE TABLE statement with an unqualified name.
-            vindex_column: The column that decides a row's shard; a sharded keyspace needs it.
-            vindex: The vindex's type: `hash` for integers, `xxhash` for anything else.
-        """
-        created = CREATED_TABLE.match(ddl)
-        if not created:
-            raise ValueError("not a CREATE TABLE statement")
-        sharded = self.keyspaces[keyspace] > 1
-        if sharded != bool(vindex_column):
-            raise ValueError("a table has a vindex column if its keyspace is sharded, and only then")
-        table = created[1]
-        self.execute(ddl, keyspace)
-        if sharded:
-            self.execute(
-                f"alter vschema on `{keyspace}`.`{table}`"
-                f" add vindex `{vindex}`(`{vindex_column}`) using {vindex}",
-                keyspace,
-            )
-        self.wait_for_schema(keyspace, table)
-
-    def wait_for_schema(self, keyspace: str, table: str) -> None:
-        """Waits until every tablet and vtgate know a table's columns, as after an ALTER TABLE."""
-        self.vtctldclient("ReloadSchemaKeyspace", "--include-primary", keyspace)
-        shard = self.shards(keyspace)[0]
-        described = self.execute(f"show columns from `{table}`", f"{keyspace}:{shard}")
-        columns = [row[0] for row in described]
-        wait_until(
-            lambda: self._known_columns(keyspace, table) == columns,
-            f"vtgate knows the columns of {keyspace}.{table}",
-            SCHEMA_SECONDS,
-        )
-
     def shards(self, keyspace: str) -> list[str]:
         """The names of a keyspace's shards, in key order."""
         return shard_names(self.keyspaces[keyspace])
 
-    def vtctldclient(self, *arguments: str) -> str:
-        """Runs Vitess's administration command and returns what it wrote."""
-        server = f"--server={self.host}:{self.grpc_port}"
-        done = subprocess.run(
-            [self._installation.command("vtctldclient"), server, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise ClusterError(f"vtctldclient {' '.join(arguments)}: {done.stderr.strip()}")
-        return done.stdout
+    def is_sharded(self, keyspace: str) -> bool:
+        """Whether a keyspace needs vindexes."""
+        return self.keyspaces[keyspace] > 1
 
     def purge_binlogs(self) -> None:
         """Removes all binary logs up to now: positions before this moment can no longer be followed.
@@ -327,23 +219,18 @@ class VitessCluster:
 
     def wait_until_serving(self) -> None:
         """Waits until vtgate answers SQL on every shard and gRPC."""
-        wait_until(self._serves_every_shard, "every shard answers", START_SECONDS)
-        with grpc.insecure_channel(f"{self.host}:{self.grpc_port}") as channel:
-            grpc.channel_ready_future(channel).result(START_SECONDS)
+        self.wait_until_answering(self.keyspaces, START_SECONDS)
 
     @property
     def _socket(self) -> str:
         return str(self._data / "vt_0000000001" / "mysql.sock")
 
     def _write_settings(self, mysqld_settings: Sequence[str]) -> None:
-        prefix = self._installation.mysql / "prefix" / "usr"
+        places = mysql_settings(self._installation.mysql)
         settings = [
             "[mysqld]",
             f"bind-address={self.host}",
-            f"basedir={prefix}",
-            f"lc_messages_dir={prefix}/share/mysql",
-            f"plugin_dir={prefix}/lib/mysql/plugin",
-            f"character_sets_dir={prefix}/share/mysql/charsets",
+            *(f"{name}={value}" for name, value in places.items()),
             # Vitess's settings for tests keep commits in MySQL's own memory, where a kill loses them.
             "innodb_flush_log_at_trx_commit=2",
             *mysqld_settings,
@@ -384,18 +271,7 @@ class VitessCluster:
             return wanted <= {row[0] for row in self.execute_on_mysqld("show databases")}
         return False
 
-    def _serves_every_shard(self) -> bool:
+    def _answers(self, keyspace: str) -> bool:
         if not alive(self._vtcombo):
             raise ClusterError("vtcombo ended by itself.")
-        with suppress(pymysql.MySQLError):
-            for keyspace in self.keyspaces:
-                for shard in self.shards(keyspace):
-                    self.execute("select count(*) from dual", f"{keyspace}:{shard}")
-            return True
-        return False
-
-    def _known_columns(self, keyspace: str, table: str) -> list[str]:
-        address = f"http://{self.host}:{self.http_port}/debug/vschema"
-        with urllib.request.urlopen(address) as answer:
-            tables = json.load(answer)["keyspaces"][keyspace].get("tables", {})
-        return [column["name"] for column in tables.get(table, {}).get("columns", [])]
+        return super()._answers(keyspace)

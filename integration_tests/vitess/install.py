@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integration_tests.vitess.debian import install_mysql
+from integration_tests.vitess.mysql_data import make_template
 from integration_tests.vitess.prerequisites import (
     MissingPrerequisiteError,
     progress,
@@ -36,7 +37,7 @@ GO = "Go 1.26.7 (or 1.21 and later with access to Go's module proxy)"
 
 HERE = Path(__file__).parent
 TOOLS = HERE / "tools"
-RECIPE = (TOOLS / "go.mod", TOOLS / "go.sum", HERE / "debian.py", Path(__file__))
+RECIPE = (TOOLS / "go.mod", TOOLS / "go.sum", HERE / "debian.py", HERE / "mysql_data.py", Path(__file__))
 
 CACHE_VARIABLE = "SOURCE_PLANETSCALE_CACHE"
 
@@ -50,7 +51,8 @@ class Installation:
 
     Attributes:
         root: Vitess's root directory: `bin/` and `config/`.
-        mysql: MySQL's root directory: `bin/`, `sbin/` and the unpacked packages in `prefix/`.
+        mysql: MySQL's root directory: `bin/`, `sbin/`, the unpacked packages in `prefix/`, and the data
+            directory of a new server in `template/`.
     """
 
     root: Path
@@ -58,6 +60,15 @@ class Installation:
     @property
     def mysql(self) -> Path:
         return self.root / "mysql"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that tell Vitess's commands where everything is."""
+        return {
+            "VTROOT": str(self.root),
+            "VT_MYSQL_ROOT": str(self.mysql),
+            "PATH": f"{self.root}/bin:{self.mysql}/bin:/usr/bin:/bin",
+        }
 
     def command(self, name: str) -> str:
         """The path of one of Vitess's commands."""
@@ -133,19 +144,24 @@ def make(root: Path) -> None:
         install_mysql(unfinished / "mysql")
         build_vitess(unfinished)
         shutil.rmtree(unfinished / "mysql" / "apt")
+        # The servers' user gets at the unfinished one too.
+        Path(temporary).chmod(0o755)
+        make_template(unfinished / "mysql", unfinished / "config" / "init_db.sql")
         unfinished.rename(root)
     progress("installed")
 
 
 def build_vitess(root: Path) -> None:
-    """Builds Vitess's commands and copies its configuration."""
+    """Builds Vitess's commands, and etcd, and copies Vitess's configuration."""
     run(["go", "version"], f"Vitess is built with {GO}", cwd=TOOLS)
-    progress("building vtcombo, vttestserver, mysqlctl and vtctldclient")
+    progress("building etcd and Vitess's servers and commands")
     run(
         ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", f"{root / 'bin'}/", "tool"],
         "Vitess cannot be built",
         cwd=TOOLS,
     )
+    # Go names a command after the directory of its package.
+    (root / "bin" / "server").rename(root / "bin" / "etcd")
     module = run(
         ["go", "list", "-m", "-f", "{{.Dir}}", "vitess.io/vitess"],
         "Vitess's module cannot be found",

@@ -1,9 +1,9 @@
 """Keeps a cluster's processes: starts them on request, and ends them all with whoever asked.
 
-A script of its own process. It reads commands from stdin, one JSON list of arguments a line, starts
-each and answers with its process number. When stdin ends, because it was closed or because the owner
-died in whatever way, it kills every process below it, also those that detached themselves, and removes
-the data directory.
+A script of its own process. It reads requests from stdin, one JSON object with a command and the name
+of its log a line, starts each and answers with its process number. When stdin ends, because it was
+closed or because the owner died in whatever way, it kills every process below it, also those that
+detached themselves, and removes the data directory.
 
     keeper.py DATA_DIRECTORY USER    (USER is "" for the caller's own)
 """
@@ -30,15 +30,14 @@ REAP_SECONDS = 0.1
 def main(data: Path, user: str) -> None:
     """Serves commands until stdin ends."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    with (data / "cluster.log").open("ab") as log:
-        try:
-            serve(log.fileno(), user or None, data)
-        finally:
-            kill_all()
-            shutil.rmtree(data, ignore_errors=True)
+    try:
+        serve(user or None, data)
+    finally:
+        kill_all()
+        shutil.rmtree(data, ignore_errors=True)
 
 
-def serve(log: int, user: str | None, directory: Path) -> None:
+def serve(user: str | None, directory: Path) -> None:
     """Starts what is asked for and collects the dead."""
     commands = sys.stdin.buffer
     while True:
@@ -48,16 +47,18 @@ def serve(log: int, user: str | None, directory: Path) -> None:
         line = commands.readline()
         if not line:
             return
-        started = subprocess.Popen(
-            json.loads(line),
-            cwd=directory,
-            user=user,
-            group=None if user is None else directory.stat().st_gid,
-            extra_groups=None if user is None else [],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
+        request = json.loads(line)
+        with (directory / request["log"]).open("ab") as log:
+            started = subprocess.Popen(
+                request["command"],
+                cwd=directory,
+                user=user,
+                group=None if user is None else directory.stat().st_gid,
+                extra_groups=None if user is None else [],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
         sys.stdout.write(f"{started.pid}\n")
         sys.stdout.flush()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ def run(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    user: str = "",
 ) -> str:
     """Runs a command to its end.
 
@@ -36,6 +38,7 @@ def run(
         failure: What could not be done, as the beginning of a sentence.
         cwd: Its working directory.
         env: Its environment; the caller's own by default.
+        user: Whom to run it as; the caller by default.
 
     Returns:
         What it wrote to stdout.
@@ -43,7 +46,17 @@ def run(
     Raises:
         MissingPrerequisiteError: It failed; the message ends with the last line of its stderr.
     """
-    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=env,
+        user=user or None,
+        group=pwd.getpwnam(user).pw_gid if user else None,
+        extra_groups=[] if user else None,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise MissingPrerequisiteError(f"{failure} ({command[0]}: {lines[-1].strip()}).")

@@ -12,13 +12,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from integration_tests.vitess import keeper
-from integration_tests.vitess.prerequisites import MissingPrerequisiteError
+from integration_tests.vitess.prerequisites import MissingPrerequisiteError, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +48,17 @@ def ordinary_user() -> str:
         ) from None
 
 
+def private_directory() -> Path:
+    """A new temporary directory that belongs to the servers' user."""
+    user = ordinary_user()
+    # Root's own temporary directory may be closed to other users.
+    parent = "/tmp" if user else None  # noqa: S108 (mkdtemp makes a private directory in it)
+    directory = Path(tempfile.mkdtemp(prefix="vitess-", dir=parent))
+    if user:
+        shutil.chown(directory, user, pwd.getpwnam(user).pw_gid)
+    return directory
+
+
 def free_ports(count: int) -> int:
     """Finds consecutive free TCP ports on all addresses.
 
@@ -70,6 +82,12 @@ def accepts(path: str) -> bool:
         return probe.connect_ex(path) == 0
 
 
+def listens(host: str, port: int) -> bool:
+    """Whether somebody listens on a TCP port."""
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
 def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
     """Polls until `condition` holds.
 
@@ -87,24 +105,23 @@ class Processes:
     """Runs commands under a keeper, which ends them when this process ends in whatever way.
 
     Attributes:
-        directory: A new temporary directory of the commands' user; it goes with them.
+        directory: A temporary directory of the commands' user; it goes with them.
+        environment: The commands' environment.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], directory: Path | None = None) -> None:
         """Starts the keeper.
 
         Args:
             environment: Environment variables on top of our own.
+            directory: A private directory; a new one by default.
         """
-        user = ordinary_user()
-        # Root's own temporary directory may be closed to other users.
-        parent = "/tmp" if user else None  # noqa: S108 (mkdtemp makes a private directory in it)
-        self.directory = Path(tempfile.mkdtemp(prefix="vitess-", dir=parent))
-        if user:
-            shutil.chown(self.directory, user, pwd.getpwnam(user).pw_gid)
+        self.directory = directory or private_directory()
+        self.environment = {**os.environ, "HOME": str(self.directory), **environment}
+        self._lock = threading.Lock()
         self._keeper = subprocess.Popen(
-            [sys.executable, keeper.__file__, str(self.directory), user],
-            env={**os.environ, "HOME": str(self.directory), **environment},
+            [sys.executable, keeper.__file__, str(self.directory), ordinary_user()],
+            env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -112,29 +129,52 @@ class Processes:
             start_new_session=True,
         )
 
-    def start(self, command: Sequence[str]) -> int:
-        """Starts a command in the background.
+    def start(self, command: Sequence[str], log: str = "cluster") -> int:
+        """Starts a command in the background; safe to call from several threads.
+
+        Args:
+            command: The program and its arguments.
+            log: The name of the file, without `.log`, that gets what it writes.
 
         Returns:
             Its process number.
         """
         if not self._keeper.stdin or not self._keeper.stdout:
             raise AssertionError("the keeper was started with pipes")
-        self._keeper.stdin.write(json.dumps(list(command)) + "\n")
-        self._keeper.stdin.flush()
-        answer = self._keeper.stdout.readline()
+        with self._lock:
+            self._keeper.stdin.write(json.dumps({"command": list(command), "log": f"{log}.log"}) + "\n")
+            self._keeper.stdin.flush()
+            answer = self._keeper.stdout.readline()
         if not answer:
             raise ClusterError(f"{command[0]} cannot be started.")
         return int(answer)
 
-    def kill(self, pid: int) -> None:
-        """Kills a process and waits until it is gone."""
-        os.kill(pid, signal.SIGKILL)
+    def run(self, command: Sequence[str]) -> None:
+        """Runs a command to its end, as the servers' user and in their directory.
+
+        Raises:
+            ClusterError: It failed.
+        """
+        try:
+            run(
+                command,
+                "The cluster cannot be made",
+                cwd=self.directory,
+                env=self.environment,
+                user=ordinary_user(),
+            )
+        except MissingPrerequisiteError as error:
+            raise ClusterError(str(error)) from None
+
+    def kill(self, pid: int, how: signal.Signals = signal.SIGKILL) -> None:
+        """Kills a process, or asks it to end with a signal of its own, and waits until it is gone."""
+        os.kill(pid, how)
         wait_until(lambda: not alive(pid), f"process {pid} is gone", STOP_SECONDS)
 
-    def log_tail(self) -> str:
-        """The end of what the commands wrote, and of what MySQL logged."""
-        logs = [self.directory / "cluster.log", *self.directory.glob("vt_*/error.log")]
+    def log_tail(self, log: str = "*") -> str:
+        """The end of what the commands with a log wrote; by default that of all, and of what MySQL logged."""
+        mysqld_logs = self.directory.glob("vt_*/error.log") if log == "*" else ()
+        logs = [*self.directory.glob(f"{log}.log"), *mysqld_logs]
         tails = [log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:] for log in logs]
         return "\n".join(line for tail in tails for line in tail)
 

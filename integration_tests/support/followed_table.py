@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from integration_tests.support.command import Run
-    from integration_tests.vitess.cluster import VitessCluster
+    from integration_tests.vitess.vtgate import Vtgate
 
 
 class FollowedTable:
     """A table that syncs follow; every sync asserts that the cursor of each key grows."""
 
-    def __init__(self, vitess: VitessCluster, keyspace: str, ddl: str, vindex: str | None = None) -> None:
+    def __init__(self, vitess: Vtgate, keyspace: str, ddl: str, vindex: str | None = None) -> None:
         self.vitess = vitess
         self.keyspace = keyspace
         self.table = ddl.split()[2]
