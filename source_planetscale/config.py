@@ -58,7 +58,7 @@ class Config:
     """One parsed configuration; the field texts are in `spec.json`.
 
     Attributes:
-        shards: The shards to read, trimmed, without duplicates; empty means all.
+        shards: The shards to read as they are written, and ranges of shards; empty means all.
         starting_gtids: keyspace -> shard -> position with its flavor prefix.
         max_retries: Attempts without progress that follow a failed one.
         timeout_seconds: How long a shard may go without progress.
@@ -303,8 +303,7 @@ def _tablet_type(values: _Values) -> TabletType:
 
 
 def _shards(text: str) -> tuple[str, ...]:
-    names = (part.strip() for part in text.split(","))
-    return tuple(dict.fromkeys(name for name in names if name))
+    return tuple(dict.fromkeys(text.replace(",", " ").split()))
 
 
 def _starting_gtids(text: str) -> Mapping[str, Mapping[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections import defaultdict
 from contextlib import closing, contextmanager
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from source_planetscale.errors import ConfigError
 from source_planetscale.mysql.errors import diagnose, is_answer, is_refusal, is_shard_failure
+from source_planetscale.mysql.internal_tables import is_internal_table
+from source_planetscale.mysql.shards import key_range_order, selected_shards
 from source_planetscale.table import Column, Table
 
 if TYPE_CHECKING:
@@ -21,15 +22,6 @@ if TYPE_CHECKING:
 
 _CONNECT_TIMEOUT_SECONDS = 10
 _ANSWER_TIMEOUT_SECONDS = 120
-
-# The names that VStream itself takes for internal and never sends changes of, character classes
-# included: go/vt/schema/name.go and online_ddl.go of Vitess 24.
-_INTERNAL_TABLE = re.compile(
-    r"_vt_[a-zA-Z0-9]{3}_[0-f]{32}_[0-9]{14}_"
-    r"|_[0-f]{8}(?:_[0-f]{4}){3}_[0-f]{12}_[0-9]{14}_(?:gho|ghc|del|new|vrepl)"
-    r"|_.*_old",
-    re.DOTALL,
-)
 
 # vtgate rewrites a plain comparison with database() to the physical schema of the shard that answers;
 # the schema's name in the results is the physical one and differs from shard to shard.
@@ -169,8 +161,7 @@ class Database:
 
     def _schema_targets(self) -> list[str]:
         known = self.shards()
-        chosen = [shard for shard in known if shard in self._keyspace.shards] or known
-        return [self._target(shard) for shard in chosen]
+        return [self._target(shard) for shard in selected_shards(self._keyspace, known)]
 
     def _tables_at(self, target: str, names: Collection[str] | None) -> list[Table]:
         condition, arguments = "", list(names or ())
@@ -254,25 +245,6 @@ def assemble(
         for name in sorted(names)
         if columns_of[name] and not is_internal_table(name)
     ]
-
-
-def is_internal_table(name: str) -> bool:
-    """Tells whether Vitess takes a table of this name for one of its own and streams no changes of it.
-
-    Besides the tables of online schema changes and of the table lifecycle that is every name of the
-    form `_*_old`, which pt-online-schema-change leaves behind.
-    """
-    return _INTERNAL_TABLE.fullmatch(name) is not None
-
-
-def key_range_order(shard: str) -> tuple[bytes, str]:
-    """Gives the sort key of a shard's name, such as `-80`: the key range's start comes first."""
-    start, dash, _ = shard.partition("-")
-    try:
-        # Vitess pads a bound of an odd number of digits on the right.
-        return (bytes.fromhex(start + "0" * (len(start) % 2)) if dash else b"", shard)
-    except ValueError:
-        return (b"", shard)
 
 
 def _table(keyspace: str, name: str, columns: list[ColumnRow], keys: list[KeyRow]) -> Table:

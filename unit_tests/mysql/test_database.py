@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from source_planetscale.config import Config
 from source_planetscale.endpoint import TabletType
@@ -17,8 +15,6 @@ from source_planetscale.mysql.database import (
     Database,
     KeyRow,
     assemble,
-    is_internal_table,
-    key_range_order,
 )
 from source_planetscale.table import Column, Table
 
@@ -165,65 +161,6 @@ def test_a_table_without_keys_has_none() -> None:
 
 def test_a_table_that_was_created_between_the_queries_is_left_for_the_next_run() -> None:
     assert assemble("shop", {"new"}, [], []) == []
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(f"_vt_{kind}_{UUID}_20200915120410_" for kind in ("hld", "prg", "evc", "drp", "vrp", "x1Z")),
-        *(
-            f"_6ace8bce_f732_11ea_87e9_f875a4d24e90_20200915120410_{kind}"
-            for kind in ("gho", "ghc", "del", "new", "vrepl")
-        ),
-        "_orders_old",
-        "_é ö_old",
-        "_a\nb_old",
-    ],
-)
-def test_internal_tables_are_recognised(name: str) -> None:
-    assert is_internal_table(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "a_vt_b",
-        "_vt_",
-        "_vt_hld",
-        f"_vt_hold_{UUID}_20200915120410_",
-        f"_vt_hld_{UUID}_20200915120410",
-        f"_vt_hld_{UUID}_2020091512041_",
-        f"x_vt_hld_{UUID}_20200915120410_",
-        f"_vt_hld_{UUID}_20200915120410_x",
-        f"_vt_hld_{UUID}_20200915120410_\n",
-        "go_12345678_abcd_ef01_x",
-        "_6ace8bce_f732_11ea_87e9_f875a4d24e90_20200915120410_x",
-        "x_6ace8bce_f732_11ea_87e9_f875a4d24e90_20200915120410_gho",
-        "_20240101_vrepl",
-        "orders_old",
-        "_old",
-        "_orders_older",
-        "_orders_new",
-        "_orders_gho",
-    ],
-)
-def test_tables_that_only_look_internal_are_kept(name: str) -> None:
-    assert not is_internal_table(name)
-
-
-@pytest.mark.parametrize(
-    "ordered",
-    [["0"], ["-"], ["-80", "80-"], ["-40", "40-80", "80-c0", "c0-"], ["-08", "08-1", "1-10c0", "10c0-"]],
-)
-def test_shards_are_ordered_by_key_range(ordered: list[str]) -> None:
-    backwards = ordered[::-1]
-    assert sorted(backwards, key=key_range_order) == ordered
-
-
-@given(st.lists(st.text()))
-def test_shard_names_of_any_kind_can_be_ordered(names: list[str]) -> None:
-    backwards = names[::-1]
-    assert sorted(names, key=key_range_order) == sorted(backwards, key=key_range_order)
 
 
 def test_only_shards_of_exactly_this_keyspace_are_listed(serve: Any) -> None:
