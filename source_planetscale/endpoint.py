@@ -14,6 +14,47 @@ class TabletType(Enum):
     RDONLY = "rdonly"
 
 
+class Verification(Enum):
+    """What is asked of a server's certificate; the values are MySQL's names for it, and the form's."""
+
+    IDENTITY = "verify_identity"
+    """A trusted authority signed it for the name that was dialled."""
+    AUTHORITY = "verify_ca"
+    """A trusted authority signed it, for any name."""
+    NONE = "required"
+    """Nothing: the connection is encrypted, with whomever."""
+
+
+@dataclass(frozen=True)
+class ClientCertificate:
+    """What a client shows to a server that asks who it is.
+
+    Attributes:
+        certificate: PEM text of the certificate, and of those between it and the authority.
+        key: PEM text of its private key, not encrypted.
+    """
+
+    certificate: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How a connection is encrypted.
+
+    Attributes:
+        verification: What is asked of the server's certificate.
+        authority: PEM text of the authorities to trust, or empty for the system's.
+        client: The client's own certificate, or None.
+        server_name: The name that the certificate must hold, or empty for the host's.
+    """
+
+    verification: Verification = Verification.IDENTITY
+    authority: str = ""
+    client: ClientCertificate | None = None
+    server_name: str = ""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One of vtgate's two ports, and the login for it.
@@ -23,16 +64,24 @@ class Endpoint:
         port: The port.
         username: The user.
         password: The user's password.
-        tls: Whether the connection is encrypted and the server's certificate verified.
-        ca_certificate: PEM text of a private certificate authority, or empty for the system's.
+        tls: How the connection is encrypted; None means that it is not.
     """
 
     host: str
     port: int
     username: str = ""
     password: str = field(default="", repr=False)
-    tls: bool = True
-    ca_certificate: str = ""
+    tls: Tls | None = Tls()
+
+    @property
+    def server_name(self) -> str:
+        """The name that the server's certificate must hold."""
+        return (self.tls.server_name if self.tls else "") or self.host
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where to connect."""
+        return self.host, self.port
 
     def __str__(self) -> str:
         """The address as errors show it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections import defaultdict
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +11,7 @@ from source_planetscale.mysql.errors import diagnose, is_answer, is_refusal, is_
 from source_planetscale.mysql.internal_tables import is_internal_table
 from source_planetscale.mysql.shards import key_range_order, selected_shards
 from source_planetscale.table import Column, Table
+from source_planetscale.tls import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -277,10 +277,11 @@ def _open(endpoint: Endpoint, target: str) -> Connection[Any]:
     # Only commands that reach the server pay for this import.
     import pymysql
 
+    host, port = endpoint.address
     try:
         return pymysql.connect(
-            host=endpoint.host,
-            port=endpoint.port,
+            host=host,
+            port=port,
             user=endpoint.username,
             # PyMySQL would take a text for Latin-1, MySQL's own clients send UTF-8.
             password=endpoint.password.encode(),
@@ -307,12 +308,9 @@ def _rows(connection: Connection[Any], sql: str, arguments: Sequence[str] = ()) 
 
 
 def _tls_arguments(endpoint: Endpoint) -> dict[str, Any]:
-    if not endpoint.tls:
+    if endpoint.tls is None:
         return {"ssl_disabled": True}
-    context = ssl.create_default_context(cadata=endpoint.ca_certificate or None)
-    # Private authorities often lack the extensions that Python 3.13 asks for.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return {"ssl": context}
+    return {"ssl": client_context(endpoint.tls, endpoint.server_name)}
 
 
 def _error_types() -> tuple[type[Exception], ...]:

@@ -7,6 +7,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
+from source_planetscale import tls
 from source_planetscale.errors import ConfigError, InternalError, TransientError
 
 if TYPE_CHECKING:
@@ -69,25 +70,17 @@ def _tls_failure(error: Exception, endpoint: Endpoint) -> SourceError | None:
     where, cause = str(endpoint), _origin(error)
     if _code(error) == _TLS_NOT_OFFERED:
         return ConfigError(
-            f"The server at {where} does not offer TLS. Check host and mysql_port; turn mysql_tls off "
-            "only for a server of your own inside a network you trust.",
-            error,
-        )
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return ConfigError(
-            f"The certificate of the server at {where} is not trusted ({cause.verify_message}). Check "
-            "the host name; enter your own certificate authority in tls_ca_certificate.",
+            f"The server at {where} does not offer TLS. Check host and mysql_port; turn TLS off, with "
+            "mysql_tls or ssl_mode, only for a server of your own inside a network you trust.",
             error,
         )
     if isinstance(cause, ssl.SSLError):
-        return ConfigError(
-            f"The server at {where} broke off the TLS handshake ({cause.strerror}). Check mysql_port "
-            "and mysql_tls.",
-            error,
-        )
+        return tls.explain(cause, endpoint, "mysql_port")
     if _mentions(error, *_PLAINTEXT_REFUSED):
         return ConfigError(
-            f"The server at {where} refuses connections without TLS. Turn mysql_tls on.", error
+            f"The server at {where} refuses connections without TLS. Turn mysql_tls on, and choose "
+            "another ssl_mode than plaintext.",
+            error,
         )
     return None
 
@@ -160,7 +153,7 @@ def _unknown_failure(error: Exception, endpoint: Endpoint, keyspace: Keyspace) -
         # PyMySQL raises bare errors when what it reads is not MySQL's protocol.
         return ConfigError(
             f"What answers at {endpoint} does not speak MySQL's protocol. Check that mysql_port is "
-            "vtgate's MySQL port and not its gRPC port, and that mysql_tls is right.",
+            "vtgate's MySQL port and not its gRPC port, and that mysql_tls and ssl_mode are right.",
             error,
         )
     return InternalError(
@@ -171,7 +164,11 @@ def _unknown_failure(error: Exception, endpoint: Endpoint, keyspace: Keyspace) -
 
 def _origin(error: Exception) -> BaseException:
     origin = getattr(error, "original_exception", None)
-    return origin if isinstance(origin, BaseException) else error
+    if isinstance(origin, BaseException):
+        return origin
+    # What breaks a connection after the handshake, as a server of TLS 1.3 turns a client down, is all that
+    # PyMySQL keeps of it.
+    return error.__context__ if isinstance(error.__context__, ssl.SSLError) else error
 
 
 def _code(error: Exception) -> int | None:

@@ -8,6 +8,7 @@ import pymysql
 import pytest
 
 from source_planetscale.config import Config
+from source_planetscale.config.encryption import Encryption
 from source_planetscale.endpoint import TabletType
 from source_planetscale.errors import ConfigError, SourceError, TransientError
 from source_planetscale.mysql.database import (
@@ -26,7 +27,8 @@ def database_of(config: Config) -> Database:
     return Database(config.mysql, config.keyspace)
 
 
-DATABASE = database_of(Config("db.example.com", "shop", "u", "pw-1234", mysql_tls=False))
+PLAIN = Encryption(None, None)
+DATABASE = database_of(Config("db.example.com", "shop", "u", "pw-1234", encryption=PLAIN))
 UUID = "6ace8bcef73211ea87e9f875a4d24e90"
 NO_TABLET = pymysql.OperationalError(
     1105, 'target: shop.-80.primary: no healthy tablet available for \'keyspace:"shop" shard:"-80"\''
@@ -217,7 +219,7 @@ def test_the_whole_schema_comes_from_one_shard(serve: Any) -> None:
 
 def test_the_schema_comes_from_a_configured_shard(serve: Any) -> None:
     server = serve(SCHEMA)
-    config = Config("h", "shop", "u", "p", shards=("80-",), tablet_type=TabletType.RDONLY, mysql_tls=False)
+    config = Config("h", "shop", "u", "p", shards=("80-",), tablet_type=TabletType.RDONLY, encryption=PLAIN)
     database_of(config).tables()
     assert set(server.targets("information_schema.")) == {"shop:80-@rdonly"}
 
