@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from source_planetscale.endpoint import Verification
-from source_planetscale.errors import ConfigError
+from source_planetscale.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
     from source_planetscale.endpoint import ClientCertificate, Endpoint, Tls
+    from source_planetscale.errors import SourceError
 
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _HTTP2 = "h2"
@@ -40,9 +41,15 @@ _CLIENT_REFUSED = (
 
 
 class ClientContext(ssl.SSLContext):
-    """A context that expects one server by name, whatever address the connection was made to."""
+    """A context for one connection, which expects a server by name, whatever address was dialled.
+
+    Attributes:
+        server_name: The name.
+        agreed: Whether the handshake has succeeded.
+    """
 
     server_name: str
+    agreed = False
 
     def wrap_socket(
         self,
@@ -54,13 +61,15 @@ class ClientContext(ssl.SSLContext):
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLSocket:
         """Wraps as the standard library does, with the server's name of this context."""
-        return super().wrap_socket(
+        wrapped = super().wrap_socket(
             sock, server_side, do_handshake_on_connect, suppress_ragged_eofs, self.server_name, session
         )
+        self.agreed = True
+        return wrapped
 
 
 def client_context(tls: Tls, server_name: str) -> ClientContext:
-    """Makes the context for connections to one server.
+    """Makes the context for a connection to a server.
 
     Args:
         tls: How they are encrypted.
@@ -107,9 +116,14 @@ def try_http2(endpoint: Endpoint, tls: Tls) -> None:
         ConfigError: The server speaks something else.
     """
     with _connected(endpoint, tls) as connection:
-        connection.sendall(_HTTP2_PREFACE)
-        header = connection.recv(_FRAME_HEADER_BYTES)
-    if header and (len(header) < _FRAME_HEADER_BYTES or header[3] != _SETTINGS):
+        try:
+            connection.sendall(_HTTP2_PREFACE)
+            header = connection.recv(_FRAME_HEADER_BYTES)
+        except ConnectionError:
+            header = b""
+    if not header:
+        raise ssl.SSLEOFError("the server closed the connection")
+    if len(header) < _FRAME_HEADER_BYTES or header[3] != _SETTINGS:
         raise ConfigError(f"What answers at {endpoint} is no gRPC server. Check host and grpc_port.")
 
 
@@ -131,7 +145,7 @@ def name_in(certificate: bytes) -> str | None:
     return str(addresses[0]) if addresses else None
 
 
-def explain(error: ssl.SSLError, endpoint: Endpoint, port_field: str) -> ConfigError:
+def explain(error: ssl.SSLError, endpoint: Endpoint, port_field: str) -> SourceError:
     """Turns a failure of TLS into a sentence.
 
     Args:
@@ -146,8 +160,19 @@ def explain(error: ssl.SSLError, endpoint: Endpoint, port_field: str) -> ConfigE
             error,
         )
     reason = getattr(error, "reason", None) or ""
+    shows_one = endpoint.tls is not None and endpoint.tls.client is not None
+    if isinstance(error, ssl.SSLEOFError):
+        return TransientError(
+            f"The server at {endpoint} ended the connection within or right after the TLS handshake. Check "
+            + (
+                "that client_certificate in ssl_mode is one that the server accepts."
+                if shows_one
+                else "whether it asks for a client certificate: ssl_mode takes client_certificate and client_key."
+            ),
+            error,
+        )
     if any(alert in reason for alert in _CLIENT_REFUSED):
-        if endpoint.tls is not None and endpoint.tls.client is not None:
+        if shows_one:
             return ConfigError(
                 f"The server at {endpoint} does not accept the client certificate ({reason}). Check that "
                 "client_certificate in ssl_mode is one of the server's own authority and has not expired.",

@@ -77,6 +77,7 @@ class VitessCluster:
         keyspaces: Mapping[str, int],
         topology: str,
         vtcombo_flags: Sequence[str],
+        grpc_credentials: grpc.ChannelCredentials | None,
     ) -> None:
         """Lays out the cluster without starting a server; `start` is the way to get one."""
         self.keyspaces = dict(keyspaces)
@@ -88,6 +89,7 @@ class VitessCluster:
         self._installation = installation
         self._topology = topology
         self._vtcombo_flags = vtcombo_flags
+        self._grpc_credentials = grpc_credentials
         self._vttestserver = 0
         self._vtcombo = 0
         self._mysqld_command: list[str] = []
@@ -109,6 +111,7 @@ class VitessCluster:
         rdonlys: int = 0,
         mysqld_settings: Sequence[str] = (),
         vtcombo_flags: Sequence[str] = (),
+        grpc_credentials: grpc.ChannelCredentials | None = None,
     ) -> Self:
         """Installs Vitess where it is not yet, starts a cluster and waits until it serves.
 
@@ -119,6 +122,7 @@ class VitessCluster:
             rdonlys: Tablets of type RDONLY in each shard.
             mysqld_settings: Lines for the `[mysqld]` section of MySQL's settings.
             vtcombo_flags: Flags for vtcombo after the cluster's own.
+            grpc_credentials: How to connect if the flags have the gRPC port speak TLS.
 
         Raises:
             MissingPrerequisiteError: Vitess cannot be installed or run here.
@@ -126,7 +130,7 @@ class VitessCluster:
         """
         keyspaces = keyspaces or {"shop": 2, "src": 1}
         topology = vttest_topology(keyspaces, replicas, rdonlys)
-        cluster = cls(install(), keyspaces, topology, vtcombo_flags)
+        cluster = cls(install(), keyspaces, topology, vtcombo_flags, grpc_credentials)
         try:
             cluster._write_settings(mysqld_settings)
             cluster._start_mysqld()
@@ -185,6 +189,8 @@ class VitessCluster:
             password="password",
             database=target,
             autocommit=True,
+            # A cluster may be started with flags that make it ask for a client's certificate over TLS.
+            ssl_disabled=True,
         )
 
     def execute(self, sql: str, target: str, args: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -328,7 +334,11 @@ class VitessCluster:
     def wait_until_serving(self) -> None:
         """Waits until vtgate answers SQL on every shard and gRPC."""
         wait_until(self._serves_every_shard, "every shard answers", START_SECONDS)
-        with grpc.insecure_channel(f"{self.host}:{self.grpc_port}") as channel:
+        target = f"{self.host}:{self.grpc_port}"
+        credentials = self._grpc_credentials
+        with (
+            grpc.secure_channel(target, credentials) if credentials else grpc.insecure_channel(target)
+        ) as channel:
             grpc.channel_ready_future(channel).result(START_SECONDS)
 
     @property

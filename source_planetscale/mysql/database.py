@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections import defaultdict
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _CONNECT_TIMEOUT_SECONDS = 10
 _ANSWER_TIMEOUT_SECONDS = 120
+# CR_SERVER_LOST of MySQL's client error reference.
+_LOST = 2013
 
 # vtgate rewrites a plain comparison with database() to the physical schema of the shard that answers;
 # the schema's name in the results is the physical one and differs from shard to shard.
@@ -278,6 +281,7 @@ def _open(endpoint: Endpoint, target: str) -> Connection[Any]:
     import pymysql
 
     host, port = endpoint.address
+    context = client_context(endpoint.tls, endpoint.server_name) if endpoint.tls else None
     try:
         return pymysql.connect(
             host=host,
@@ -291,9 +295,13 @@ def _open(endpoint: Endpoint, target: str) -> Connection[Any]:
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
             read_timeout=_ANSWER_TIMEOUT_SECONDS,
             write_timeout=_ANSWER_TIMEOUT_SECONDS,
-            **_tls_arguments(endpoint),
+            ssl=context,
+            ssl_disabled=context is None,
         )
-    except pymysql.MySQLError:
+    except pymysql.MySQLError as error:
+        if context is not None and context.agreed and error.args[:1] == (_LOST,) and not error.__context__:
+            # Servers of TLS 1.3 turn a client down after it took the handshake for done.
+            raise ssl.SSLEOFError(*error.args) from None
         raise
     except Exception as error:
         # PyMySQL lets any error through when the peer does not speak MySQL's protocol.
@@ -305,12 +313,6 @@ def _rows(connection: Connection[Any], sql: str, arguments: Sequence[str] = ()) 
         cursor.execute(sql, arguments or None)
         rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
     return rows
-
-
-def _tls_arguments(endpoint: Endpoint) -> dict[str, Any]:
-    if endpoint.tls is None:
-        return {"ssl_disabled": True}
-    return {"ssl": client_context(endpoint.tls, endpoint.server_name)}
 
 
 def _error_types() -> tuple[type[Exception], ...]:
