@@ -71,7 +71,7 @@ class Endpoint:
     port: int
     username: str = ""
     password: str = field(default="", repr=False)
-    tls: Tls | None = Tls()
+    tls: Tls | None = field(default_factory=Tls)
 
     @property
     def server_name(self) -> str:

@@ -162,13 +162,12 @@ def explain(error: ssl.SSLError, endpoint: Endpoint, port_field: str) -> SourceE
     reason = getattr(error, "reason", None) or ""
     shows_one = endpoint.tls is not None and endpoint.tls.client is not None
     if isinstance(error, ssl.SSLEOFError):
+        check = "whether it asks for a client certificate: ssl_mode takes client_certificate and client_key"
+        if shows_one:
+            check = "that client_certificate in ssl_mode is one that the server accepts"
         return TransientError(
-            f"The server at {endpoint} ended the connection within or right after the TLS handshake. Check "
-            + (
-                "that client_certificate in ssl_mode is one that the server accepts."
-                if shows_one
-                else "whether it asks for a client certificate: ssl_mode takes client_certificate and client_key."
-            ),
+            f"The server at {endpoint} ended the connection within or right after the TLS handshake. "
+            f"Check {check}.",
             error,
         )
     if any(alert in reason for alert in _CLIENT_REFUSED):

@@ -78,6 +78,7 @@ class VitessCluster:
         topology: str,
         vtcombo_flags: Sequence[str],
         grpc_credentials: grpc.ChannelCredentials | None,
+        grpc_name: str,
     ) -> None:
         """Lays out the cluster without starting a server; `start` is the way to get one."""
         self.keyspaces = dict(keyspaces)
@@ -90,6 +91,7 @@ class VitessCluster:
         self._topology = topology
         self._vtcombo_flags = vtcombo_flags
         self._grpc_credentials = grpc_credentials
+        self._grpc_name = grpc_name
         self._vttestserver = 0
         self._vtcombo = 0
         self._mysqld_command: list[str] = []
@@ -112,6 +114,7 @@ class VitessCluster:
         mysqld_settings: Sequence[str] = (),
         vtcombo_flags: Sequence[str] = (),
         grpc_credentials: grpc.ChannelCredentials | None = None,
+        grpc_name: str = "",
     ) -> Self:
         """Installs Vitess where it is not yet, starts a cluster and waits until it serves.
 
@@ -123,6 +126,7 @@ class VitessCluster:
             mysqld_settings: Lines for the `[mysqld]` section of MySQL's settings.
             vtcombo_flags: Flags for vtcombo after the cluster's own.
             grpc_credentials: How to connect if the flags have the gRPC port speak TLS.
+            grpc_name: The name in its certificate then, if it is not this host's.
 
         Raises:
             MissingPrerequisiteError: Vitess cannot be installed or run here.
@@ -130,7 +134,7 @@ class VitessCluster:
         """
         keyspaces = keyspaces or {"shop": 2, "src": 1}
         topology = vttest_topology(keyspaces, replicas, rdonlys)
-        cluster = cls(install(), keyspaces, topology, vtcombo_flags, grpc_credentials)
+        cluster = cls(install(), keyspaces, topology, vtcombo_flags, grpc_credentials, grpc_name)
         try:
             cluster._write_settings(mysqld_settings)
             cluster._start_mysqld()
@@ -336,8 +340,9 @@ class VitessCluster:
         wait_until(self._serves_every_shard, "every shard answers", START_SECONDS)
         target = f"{self.host}:{self.grpc_port}"
         credentials = self._grpc_credentials
+        named = [("grpc.ssl_target_name_override", self._grpc_name)] if self._grpc_name else []
         with (
-            grpc.secure_channel(target, credentials) if credentials else grpc.insecure_channel(target)
+            grpc.secure_channel(target, credentials, named) if credentials else grpc.insecure_channel(target)
         ) as channel:
             grpc.channel_ready_future(channel).result(START_SECONDS)
 

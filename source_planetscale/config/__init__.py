@@ -83,7 +83,7 @@ class Config:
     tinyint1_as_boolean: bool = True
     mysql_port: int = 3306
     grpc_port: int = 443
-    encryption: Encryption = Encryption()
+    encryption: Encryption = field(default_factory=Encryption)
     cells: str = ""
     invalid_position_policy: InvalidPositionPolicy = InvalidPositionPolicy.FAIL
     checkpoint_seconds: float = 60.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from source_planetscale.endpoint import ClientCertificate, Tls, Verification
@@ -30,8 +30,8 @@ _MODES = ("verify_identity", "verify_ca", "required", PLAINTEXT)
 class Encryption:
     """How each port is encrypted; None where it is not."""
 
-    mysql: Tls | None = Tls()
-    grpc: Tls | None = Tls()
+    mysql: Tls | None = field(default_factory=Tls)
+    grpc: Tls | None = field(default_factory=Tls)
 
 
 def encryption(values: Values) -> Encryption:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from integration_tests.command import configured, run
-from integration_tests.local.certificates import Authority, Certificates
-from integration_tests.local.database import LocalDatabase
+from embedded_database.certificates import Authority, Certificates
+from embedded_database.database import LocalDatabase
+from integration_tests.support.command import configured, run
 from source_planetscale.check import check
 from source_planetscale.config import Config
 from source_planetscale.errors import SourceError
@@ -74,17 +74,22 @@ def client(authority: Authority = OURS, **options: Any) -> dict[str, str]:
 
 
 def told(port: str, plain: LocalDatabase, database: LocalDatabase, fields: dict[str, Any]) -> str:
-    """What `check` says where one port is that of `database` and the other one is plaintext; empty if all is well."""
+    """What `check` says where one port is that of `database`, and the other one is plaintext.
+
+    It is empty if all is well.
+    """
     raw = {**database.config("src"), "max_retries": 0, "tls_ca_certificate": "", **fields}
     other = "grpc" if port == "mysql" else "mysql"
     raw |= {f"{other}_port": getattr(plain, f"{other}_port"), f"{other}_tls": False}
     try:
         check(Config.parse(raw))
     except SourceError as error:
-        assert PASSPHRASE not in error.message
-        assert f"127.0.0.1:{raw[port + '_port']}" in error.message
-        return error.message
-    return ""
+        message = error.message
+    else:
+        return ""
+    assert PASSPHRASE not in message
+    assert f"127.0.0.1:{raw[port + '_port']}" in message
+    return message
 
 
 IDENTITY = {"mode": "verify_identity", "ca_certificate": CA}
@@ -170,7 +175,7 @@ def test_an_expired_certificate_is_refused_where_it_is_verified(
 @pytest.mark.parametrize("mode", [IDENTITY, AUTHORITY])
 @pytest.mark.parametrize("options", [{}, {"passphrase": PASSPHRASE}])
 def test_a_server_that_asks_for_a_client_certificate_takes_ours(
-    port: str, plain: LocalDatabase, asking: LocalDatabase, mode: dict[str, str], options: dict[str, str]
+    port: str, plain: LocalDatabase, asking: LocalDatabase, mode: dict[str, str], options: dict[str, Any]
 ) -> None:
     assert told(port, plain, asking, {"ssl_mode": mode | client(**options)}) == ""
 
