@@ -30,6 +30,11 @@ def check(config: Config) -> None:
     Raises:
         SourceError: The first thing that does not work, and what to do about it.
     """
+    with config.reached() as reached:
+        _check(reached)
+
+
+def _check(config: Config) -> None:
     database = Database(config.mysql, config.keyspace)
     database.ping()
     shards = selected_shards(config.keyspace, database.shards())

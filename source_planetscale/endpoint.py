@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from source_planetscale.errors import SourceError
 
 
 class TabletType(Enum):
@@ -56,6 +60,44 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class SshServer:
+    """An SSH server through which ports are reached that cannot be reached directly, and the login for it.
+
+    Attributes:
+        host: A host name or an address.
+        username: The user.
+        port: The port.
+        password: The user's password; empty with a key.
+        key: The user's private key, as ssh-keygen writes it, not encrypted; empty with a password.
+        host_keys: Fingerprints (`SHA256:...`) of the keys that the server may show; empty means any.
+    """
+
+    host: str
+    username: str
+    port: int = 22
+    password: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    host_keys: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The address as errors show it."""
+        return f"{self.host}:{self.port}"
+
+
+class Detour(Protocol):
+    """The way to a port that cannot be reached directly.
+
+    Attributes:
+        address: Where to connect instead.
+    """
+
+    address: tuple[str, int]
+
+    def trouble(self) -> SourceError | None:
+        """Why the last connection did not come through; None if it did."""
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """One of vtgate's two ports, and the login for it.
 
@@ -65,6 +107,7 @@ class Endpoint:
         username: The user.
         password: The user's password.
         tls: How the connection is encrypted; None means that it is not.
+        detour: The way there, if it is not the direct one.
     """
 
     host: str
@@ -72,6 +115,7 @@ class Endpoint:
     username: str = ""
     password: str = field(default="", repr=False)
     tls: Tls | None = field(default_factory=Tls)
+    detour: Detour | None = None
 
     @property
     def server_name(self) -> str:
@@ -81,7 +125,11 @@ class Endpoint:
     @property
     def address(self) -> tuple[str, int]:
         """Where to connect."""
-        return self.host, self.port
+        return self.detour.address if self.detour else (self.host, self.port)
+
+    def trouble(self) -> SourceError | None:
+        """What stands in the way to the port, where that is known; it explains any failure to connect."""
+        return self.detour.trouble() if self.detour else None
 
     def __str__(self) -> str:
         """The address as errors show it."""

@@ -154,8 +154,9 @@ class SourcePlanetscale(AbstractSource):
         from source_planetscale.mysql.database import Database
         from source_planetscale.sync.stream import TableStream
 
-        parsed = Config.parse(normalise(config))
-        return [TableStream(table, parsed) for table in Database(parsed.mysql, parsed.keyspace).tables()]
+        with Config.parse(normalise(config)).reached() as parsed:
+            tables = Database(parsed.mysql, parsed.keyspace).tables()
+        return [TableStream(table, parsed) for table in tables]
 
     def read(
         self,
@@ -173,15 +174,16 @@ class SourcePlanetscale(AbstractSource):
 
         with traced_errors():
             parsed = Config.parse(normalise(config))
-        core = connection(parsed, logger, self._interrupted)
-        replication = Replication(parsed, core, self._interrupted, batched=self._batched)
-        try:
-            self._streams = replication.streams(catalog, state or [])
-            with _without_row_data(logger):
-                yield from self._read_all(logger, config, catalog, replication)
-        finally:
-            self._streams = None
-            replication.close()
+        with parsed.reached() as reached:
+            core = connection(reached, logger, self._interrupted)
+            replication = Replication(reached, core, self._interrupted, batched=self._batched)
+            try:
+                self._streams = replication.streams(catalog, state or [])
+                with _without_row_data(logger):
+                    yield from self._read_all(logger, config, catalog, replication)
+            finally:
+                self._streams = None
+                replication.close()
 
     def _read_all(
         self,

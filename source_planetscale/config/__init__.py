@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
 from source_planetscale.config.encryption import FIELDS as SSL_MODE_FIELDS
 from source_planetscale.config.encryption import Encryption, encryption
+from source_planetscale.config.ssh import FIELDS as TUNNEL_FIELDS
+from source_planetscale.config.ssh import ssh_server
 from source_planetscale.config.values import Values, canonical, refused
-from source_planetscale.endpoint import Endpoint, Keyspace, TabletType
+from source_planetscale.endpoint import Detour, Endpoint, Keyspace, SshServer, TabletType, Tls
 from source_planetscale.errors import ConfigError
 from source_planetscale.follow.patience import Patience
 from source_planetscale.vstream.position import Position, PositionError
@@ -42,6 +45,7 @@ FIELDS = (
     "tls_ca_certificate",
     "cells",
     "ssl_mode",
+    "tunnel_method",
 )
 """The names that the spec gives to the fields, in the order of the form."""
 
@@ -67,6 +71,8 @@ class Config:
         cells: Names of Vitess cells separated by commas; empty means vtgate's own.
         checkpoint_seconds: Longest time between two checkpoints of a stream that makes progress.
         encryption: How each of the two ports is encrypted.
+        ssh_server: Through whom the ports are reached; None means directly.
+        detours: Port -> the way there, within `reached`.
     """
 
     host: str
@@ -84,6 +90,8 @@ class Config:
     mysql_port: int = 3306
     grpc_port: int = 443
     encryption: Encryption = field(default_factory=Encryption)
+    ssh_server: SshServer | None = None
+    detours: Mapping[int, Detour] = field(default_factory=dict)
     cells: str = ""
     invalid_position_policy: InvalidPositionPolicy = InvalidPositionPolicy.FAIL
     checkpoint_seconds: float = 60.0
@@ -91,12 +99,12 @@ class Config:
     @property
     def mysql(self) -> Endpoint:
         """Vtgate's MySQL port."""
-        return Endpoint(self.host, self.mysql_port, self.username, self.password, self.encryption.mysql)
+        return self._endpoint(self.mysql_port, self.encryption.mysql)
 
     @property
     def grpc(self) -> Endpoint:
         """Vtgate's gRPC port."""
-        return Endpoint(self.host, self.grpc_port, self.username, self.password, self.encryption.grpc)
+        return self._endpoint(self.grpc_port, self.encryption.grpc)
 
     @property
     def keyspace(self) -> Keyspace:
@@ -108,6 +116,24 @@ class Config:
         """How failures are met."""
         resync = self.invalid_position_policy is InvalidPositionPolicy.RESYNC
         return Patience(self.max_retries, self.timeout_seconds, copies_again=resync)
+
+    @contextmanager
+    def reached(self) -> Iterator[Config]:
+        """Gives the configuration with ports that can be reached from here, to the end of the block.
+
+        With an SSH server both go through one connection to it, which is made when it is first needed.
+        """
+        if self.ssh_server is None:
+            yield self
+            return
+        from source_planetscale.tunnel import Tunnel
+
+        with Tunnel(self.ssh_server) as tunnel:
+            detours = {port: tunnel.to(self.host, port) for port in {self.mysql_port, self.grpc_port}}
+            yield replace(self, detours=detours)
+
+    def _endpoint(self, port: int, tls: Tls | None) -> Endpoint:
+        return Endpoint(self.host, port, self.username, self.password, tls, self.detours.get(port))
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Config:
@@ -145,6 +171,7 @@ class Config:
             mysql_port=mysql_port,
             grpc_port=grpc_port,
             encryption=encryption(values),
+            ssh_server=ssh_server(values),
             cells=values.text("cells").strip() or _own_cells(host),
             invalid_position_policy=_policy(
                 values.text("invalid_cdc_cursor_position_behavior", InvalidPositionPolicy.FAIL.value)
@@ -181,8 +208,9 @@ def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
         options = _normalised_options(values.pop("options"))
         if options is not None:
             values["options"] = options
-    if isinstance(values.get("ssl_mode"), Mapping):
-        values["ssl_mode"] = canonical(values["ssl_mode"], SSL_MODE_FIELDS)
+    for name, fields in {"ssl_mode": SSL_MODE_FIELDS, "tunnel_method": TUNNEL_FIELDS}.items():
+        if isinstance(values.get(name), Mapping):
+            values[name] = canonical(values[name], fields)
     return values
 
 

@@ -40,8 +40,10 @@ def diagnose(error: Exception, endpoint: Endpoint, keyspace: Keyspace) -> Source
         The exception, to be raised by the caller: a config error where the configuration or a
         permission is to blame, a transient one for the network and for missing tablets.
     """
+    trouble = None if is_answer(error) else endpoint.trouble()
     return (
-        _tls_failure(error, endpoint)
+        trouble
+        or _tls_failure(error, endpoint)
         or _network_failure(error, endpoint)
         or _server_failure(error, endpoint, keyspace)
         or _unknown_failure(error, endpoint, keyspace)

@@ -78,7 +78,10 @@ def test_every_field_arrives() -> None:
         checkpoint_target_interval_seconds=5,
     )
     assert config == Config(
-        **MINIMAL,
+        "db.example.com",
+        "shop",
+        "u",
+        "pw-1234",
         tablet_type=TabletType.REPLICA,
         shards=("-80",),
         include_metadata=True,
