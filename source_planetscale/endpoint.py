@@ -145,9 +145,11 @@ class Keyspace:
         tablet_type: The kind of tablet that serves.
         shards: The shards to read; empty means all.
         cells: Names of Vitess cells separated by commas; empty means vtgate's own.
+        table_patterns: SQL LIKE patterns, of which a table that is listed has to match one; empty means all.
     """
 
     name: str
     tablet_type: TabletType = TabletType.PRIMARY
     shards: tuple[str, ...] = ()
     cells: str = ""
+    table_patterns: tuple[str, ...] = ()

@@ -154,11 +154,13 @@ def test_only_fields_of_the_form_itself_are_grouped() -> None:
 
 
 def test_what_opens_a_door_is_a_secret_and_nothing_else() -> None:
-    fields = {
-        name: field for schema in objects(SCHEMA) for name, field in schema.get("properties", {}).items()
+    secrets = {
+        name
+        for schema in objects(SCHEMA)
+        for name, field in schema.get("properties", {}).items()
+        if field.get("airbyte_secret")
     }
-    secrets = [name for name, field in fields.items() if field.get("airbyte_secret")]
-    assert secrets == ["password", "client_key", "client_key_password"]
+    assert secrets == {"password", "client_key", "client_key_password", "ssh_key", "tunnel_user_password"}
 
 
 def test_every_required_field_exists_and_none_asks_to_be_shown_as_an_optional_one_may() -> None:

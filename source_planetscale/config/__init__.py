@@ -46,9 +46,11 @@ FIELDS = (
     "cells",
     "ssl_mode",
     "tunnel_method",
+    "table_filters",
 )
 """The names that the spec gives to the fields, in the order of the form."""
 
+_FILTER_FIELDS = ("database_name", "table_name_patterns")
 _TINYINT_OPTION = "do_not_treat_tiny_int_as_boolean"
 
 
@@ -73,6 +75,7 @@ class Config:
         encryption: How each of the two ports is encrypted.
         ssh_server: Through whom the ports are reached; None means directly.
         detours: Port -> the way there, within `reached`.
+        table_patterns: SQL LIKE patterns of the tables that are discovered; empty means all.
     """
 
     host: str
@@ -92,6 +95,7 @@ class Config:
     encryption: Encryption = field(default_factory=Encryption)
     ssh_server: SshServer | None = None
     detours: Mapping[int, Detour] = field(default_factory=dict)
+    table_patterns: tuple[str, ...] = ()
     cells: str = ""
     invalid_position_policy: InvalidPositionPolicy = InvalidPositionPolicy.FAIL
     checkpoint_seconds: float = 60.0
@@ -109,7 +113,7 @@ class Config:
     @property
     def keyspace(self) -> Keyspace:
         """What is read."""
-        return Keyspace(self.database, self.tablet_type, self.shards, self.cells)
+        return Keyspace(self.database, self.tablet_type, self.shards, self.cells, self.table_patterns)
 
     @property
     def patience(self) -> Patience:
@@ -154,10 +158,11 @@ class Config:
         values.flag("use_gtid_with_table_pks", False)
         mysql_port = values.port("mysql_port", cls.mysql_port)
         grpc_port = values.port("grpc_port", cls.grpc_port)
+        database = _database(values.text("database"))
         host = _host(values.text("host"), mysql_port, grpc_port)
         return cls(
             host=host,
-            database=_database(values.text("database")),
+            database=database,
             username=values.text("username"),
             password=values.text("password"),
             tablet_type=_tablet_type(values),
@@ -172,6 +177,7 @@ class Config:
             grpc_port=grpc_port,
             encryption=encryption(values),
             ssh_server=ssh_server(values),
+            table_patterns=_table_patterns(values, database),
             cells=values.text("cells").strip() or _own_cells(host),
             invalid_position_policy=_policy(
                 values.text("invalid_cdc_cursor_position_behavior", InvalidPositionPolicy.FAIL.value)
@@ -211,6 +217,11 @@ def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
     for name, fields in {"ssl_mode": SSL_MODE_FIELDS, "tunnel_method": TUNNEL_FIELDS}.items():
         if isinstance(values.get(name), Mapping):
             values[name] = canonical(values[name], fields)
+    if isinstance(values.get("table_filters"), list):
+        values["table_filters"] = [
+            canonical(entry, _FILTER_FIELDS) if isinstance(entry, Mapping) else entry
+            for entry in values["table_filters"]
+        ]
     return values
 
 
@@ -282,6 +293,20 @@ def _tablet_type(values: Values) -> TabletType:
 
 def _shards(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text.replace(",", " ").split()))
+
+
+def _table_patterns(values: Values, database: str) -> tuple[str, ...]:
+    form = f'{{"database_name": "{database}", "table_name_patterns": ["order%"]}}'
+    patterns: list[str] = []
+    for entry in values.items("table_filters", form):
+        name = entry.needed("database_name")
+        if name != database:
+            raise entry.refused("database_name", f"must be {database}, which is the database of this source")
+        own = entry.texts("table_name_patterns")
+        if not own:
+            raise entry.refused("table_name_patterns", "is missing: enter at least one pattern")
+        patterns += own
+    return tuple(dict.fromkeys(patterns))
 
 
 def _starting_gtids(text: str) -> Mapping[str, Mapping[str, str]]:
