@@ -141,7 +141,7 @@ class SourcePlanetscale(AbstractSource):
         from source_planetscale.check import check
 
         try:
-            check(Config.parse(normalise(config)))
+            check(Config.parse(normalise(config)), logger)
         except SourceError as error:
             return False, filter_secrets(str(error))
         return True, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,8 @@ OURS, THEIRS = Authority(), Authority()
 CA, OTHER_CA = OURS.certificate.decode(), THEIRS.certificate.decode()
 PASSPHRASE = "pass-phrase-marker"
 PORTS = ["mysql", "grpc"]
+
+LOGGER = logging.getLogger("airbyte")
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +85,7 @@ def told(port: str, plain: LocalDatabase, database: LocalDatabase, fields: dict[
     other = "grpc" if port == "mysql" else "mysql"
     raw |= {f"{other}_port": getattr(plain, f"{other}_port"), f"{other}_tls": False}
     try:
-        check(Config.parse(raw))
+        check(Config.parse(raw), LOGGER)
     except SourceError as error:
         message = error.message
     else:
@@ -209,7 +212,7 @@ def test_plaintext_to_a_port_with_tls_is_told(plain: LocalDatabase, here: LocalD
 )
 def test_plaintext_is_spoken_where_it_is_chosen(plain: LocalDatabase, fields: dict[str, Any]) -> None:
     raw = {**plain.config("src"), "mysql_tls": True, "grpc_tls": True, **fields}
-    check(Config.parse(raw))
+    check(Config.parse(raw), LOGGER)
 
 
 @pytest.mark.parametrize("mode", [IDENTITY, AUTHORITY])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import socketserver
 import threading
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 ROWS = 2000
 BARE = {"host": "db.example.com", "database": "shop", "username": "u", "password": "p"}
 
+LOGGER = logging.getLogger("airbyte")
+
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[LocalDatabase]:
@@ -48,7 +51,7 @@ def raw(database: LocalDatabase, tunnel: dict[str, Any], **fields: Any) -> dict[
 
 def refusal(database: LocalDatabase, tunnel: dict[str, Any], **fields: Any) -> SourceError:
     with pytest.raises(SourceError) as caught:
-        check(Config.parse(raw(database, tunnel, **fields)))
+        check(Config.parse(raw(database, tunnel, **fields)), LOGGER)
     assert PASSWORD not in caught.value.message
     return caught.value
 
@@ -57,7 +60,7 @@ def refusal(database: LocalDatabase, tunnel: dict[str, Any], **fields: Any) -> S
 def test_check_and_read_go_through_one_connection_each(
     database: LocalDatabase, ssh: SshServer, method: str
 ) -> None:
-    check(Config.parse(raw(database, ssh.fields(method))))
+    check(Config.parse(raw(database, ssh.fields(method))), LOGGER)
     assert ssh.logins == 1
     done = run("read", config=raw(database, ssh.fields(method)), catalog=configured("t", namespace="src"))
     assert len(done.records("t")) == ROWS
@@ -73,7 +76,7 @@ def test_discovery_goes_through_the_tunnel(database: LocalDatabase, ssh: SshServ
 
 
 def test_no_tunnel_is_none(database: LocalDatabase, ssh: SshServer) -> None:
-    check(Config.parse(raw(database, {"tunnel_method": "NO_TUNNEL"})))
+    check(Config.parse(raw(database, {"tunnel_method": "NO_TUNNEL"})), LOGGER)
     assert ssh.logins == 0
 
 
@@ -82,7 +85,7 @@ def test_the_certificate_is_the_servers_not_the_tunnels(ssh: SshServer) -> None:
     certificates = Certificates(authority.certificate, *authority.sign("vtgate.internal"))
     with LocalDatabase({"src": ["0"]}, tls=certificates) as secured:
         tls = {"ssl_mode": {"mode": "verify_identity", "server_name": "vtgate.internal"}}
-        check(Config.parse(raw(secured, ssh.fields(), **tls)))
+        check(Config.parse(raw(secured, ssh.fields(), **tls)), LOGGER)
         tls["ssl_mode"]["server_name"] = "localhost"
         assert "mismatch" in refusal(secured, ssh.fields(), **tls).message
 
@@ -91,7 +94,8 @@ def test_the_certificate_is_the_servers_not_the_tunnels(ssh: SshServer) -> None:
 def test_a_server_that_shows_the_expected_key_is_let_in(
     database: LocalDatabase, ssh: SshServer, key: str
 ) -> None:
-    check(Config.parse(raw(database, ssh.fields(tunnel_host_key=getattr(ssh, key)))))
+    tunnel = ssh.fields(tunnel_host_key=getattr(ssh, key))
+    check(Config.parse(raw(database, tunnel)), LOGGER)
 
 
 def test_a_server_that_shows_another_key_is_told_with_that_key(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections import defaultdict
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from source_planetscale.errors import ConfigError
-from source_planetscale.mysql.errors import diagnose, is_answer, is_refusal, is_shard_failure
+from source_planetscale.mysql.errors import diagnose, is_answer, is_refusal, is_shard_failure, what_was_told
 from source_planetscale.mysql.internal_tables import is_internal_table
 from source_planetscale.mysql.shards import key_range_order, selected_shards
 from source_planetscale.table import Column, Table
@@ -152,17 +153,58 @@ class Database:
         Returns:
             The status, or None where the server does not answer such questions.
         """
-        target = self._target(shard, tablet_type)
-        try:
-            rows = self._rows_at(target, _BINLOG_STATUS)
-        except _error_types() as error:
-            if is_refusal(error):
-                return None
-            raise diagnose(error, self._endpoint, self._keyspace) from None
+        rows = self.ask(_BINLOG_STATUS, shard, tablet_type)
         executed, purged, row_image = rows[0] if rows else (None, None, None)
         if executed is None or purged is None:
             return None
         return BinlogStatus(_one_line(executed), _one_line(purged), row_image in ("FULL", None))
+
+    def ask(
+        self, sql: str, shard: str | None = None, tablet_type: TabletType | None = None
+    ) -> Sequence[tuple[Any, ...]] | None:
+        """Runs a statement that a server may decline.
+
+        Args:
+            sql: The statement.
+            shard: The shard to ask; vtgate's choice if None.
+            tablet_type: The kind of tablet to ask; the configured one if None.
+
+        Returns:
+            The rows, or None where the server does not answer such questions.
+        """
+        try:
+            return self._rows_at(self._target(shard, tablet_type), sql)
+        except _error_types() as error:
+            if is_refusal(error):
+                return None
+            raise diagnose(error, self._endpoint, self._keyspace) from None
+
+    def try_tables(self, names: Sequence[str], shard: str, seconds: float) -> dict[str, str | None]:
+        """Asks each table for one row.
+
+        Args:
+            names: The tables.
+            shard: The shard to ask.
+            seconds: When to stop asking.
+
+        Returns:
+            Table -> what the server said, or None if it gave its rows; without the tables that there was no
+            time for.
+        """
+        told: dict[str, str | None] = {}
+        end = time.monotonic() + seconds
+        with self._explained(), self._connect(self._target(shard)) as connection:
+            for name in names:
+                if time.monotonic() > end:
+                    break
+                try:
+                    _rows(connection, f"select 1 from {quoted(name)} limit 1")  # noqa: S608 - quoted
+                    told[name] = None
+                except _error_types() as error:
+                    if not is_refusal(error):
+                        raise
+                    told[name] = what_was_told(error, self._endpoint)
+        return told
 
     def _schema_targets(self) -> list[str]:
         known = self.shards()
@@ -311,6 +353,11 @@ def _open(endpoint: Endpoint, target: str) -> Connection[Any]:
     except Exception as error:
         # PyMySQL lets any error through when the peer does not speak MySQL's protocol.
         raise pymysql.InternalError(type(error).__name__) from error
+
+
+def quoted(name: str) -> str:
+    """Writes a name as MySQL quotes names."""
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _rows(connection: Connection[Any], sql: str, arguments: Sequence[str] = ()) -> Sequence[tuple[Any, ...]]:

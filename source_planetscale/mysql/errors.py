@@ -132,19 +132,20 @@ def _server_failure(error: Exception, endpoint: Endpoint, keyspace: Keyspace) ->
     if _mentions(error, *_NO_TABLET):
         return TransientError(
             f"No healthy {keyspace.tablet_type.value} tablet serves database {keyspace.name!r} "
-            f"({_told(error, endpoint)}). Check that the database has tablets of this type (fields "
+            f"({what_was_told(error, endpoint)}). Check that the database has tablets of this type (fields "
             "use_replica and use_rdonly) and the names in shards; otherwise try again.",
             error,
         )
     if code in _FORBIDDEN or _mentions(error, *_PERMISSION):
         return ConfigError(
             f"User {endpoint.username!r} may not read database {keyspace.name!r} "
-            f"({_told(error, endpoint)}). Give the user read access.",
+            f"({what_was_told(error, endpoint)}). Give the user read access.",
             error,
         )
     if _mentions(error, *_UNAVAILABLE):
         return TransientError(
-            f"Database {keyspace.name!r} at {where} is not available ({_told(error, endpoint)}). Try again.",
+            f"Database {keyspace.name!r} at {where} is not available ({what_was_told(error, endpoint)}). "
+            "Try again.",
             error,
         )
     return None
@@ -159,7 +160,7 @@ def _unknown_failure(error: Exception, endpoint: Endpoint, keyspace: Keyspace) -
             error,
         )
     return InternalError(
-        f"Database {keyspace.name!r} at {endpoint} answered with an error: {_told(error, endpoint)}",
+        f"Database {keyspace.name!r} at {endpoint} answered with an error: {what_was_told(error, endpoint)}",
         error,
     )
 
@@ -189,7 +190,8 @@ def _mentions(error: Exception, *texts: str) -> bool:
     return any(text in told for text in texts)
 
 
-def _told(error: Exception, endpoint: Endpoint) -> str:
+def what_was_told(error: Exception, endpoint: Endpoint) -> str:
+    """The server's own words, without the password and the statement."""
     # vtgate quotes the statement behind its message; that part helps nobody who configures.
     text = str(error.args[-1]).partition(" (CallerID:")[0]
     if not endpoint.password:

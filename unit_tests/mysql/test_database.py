@@ -342,3 +342,41 @@ def test_tls_is_off_only_where_the_configuration_says_so(serve: Any) -> None:
     database_of(Config("db.example.com", "shop", "u", "pw-1234")).ping()
     assert getattr(server.options["ssl"], "check_hostname", None) is True
     assert server.options["ssl_disabled"] is False
+
+
+def test_tables_are_tried_one_after_the_other_and_what_the_server_says_is_kept(serve: Any) -> None:
+    denied = pymysql.OperationalError(1142, "SELECT command denied to user 'u' for table 'b'")
+    server = serve({"from `b`": denied, "from `a``c`": [(1,)]})
+    told = DATABASE.try_tables(["a`c", "b", "d"], "-80", 60)
+    assert told == {"a`c": None, "b": "SELECT command denied to user 'u' for table 'b'", "d": None}
+    assert set(server.targets("from")) == {"shop:-80@primary"}
+    assert server.open == 0
+
+
+def test_tables_that_there_is_no_time_for_are_left_out(serve: Any) -> None:
+    serve({})
+    assert DATABASE.try_tables(["a", "b"], "-80", -1) == {}
+
+
+def test_a_server_that_goes_away_while_tables_are_tried_is_an_error(serve: Any) -> None:
+    serve({"from `a`": pymysql.OperationalError(2013, "Lost connection to MySQL server")})
+    with pytest.raises(SourceError, match="failed or was lost"):
+        DATABASE.try_tables(["a"], "-80", 60)
+
+
+def test_only_tables_of_the_patterns_are_asked_for_unless_they_are_named(serve: Any) -> None:
+    config = Config("h", "shop", "u", "p", table_patterns=("a%", "_"), encryption=PLAIN)
+    server = serve(SCHEMA)
+    database_of(config).tables()
+    asked = [sql for _, sql in server.asked if "information_schema" in sql]
+    assert len(asked) == 3
+    assert all("and (table_name like %s or table_name like %s)" in sql for sql in asked)
+    assert server.arguments.count(["a%", "_"]) == 3
+    database_of(config).tables(["b"])
+    assert server.arguments.count(["b"]) == 3
+
+
+def test_a_question_that_a_server_declines_has_no_answer(serve: Any) -> None:
+    serve({"vitess_tablets": pymysql.OperationalError(1105, "unsupported"), "a_row": [(1,)]})
+    assert DATABASE.ask("show vitess_tablets") is None
+    assert DATABASE.ask("a_row", "-80", TabletType.REPLICA) == [(1,)]
