@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from embedded_database.certificates import Authority, Certificates
-from embedded_database.database import LocalDatabase
+from embedded_database.database import EmbeddedDatabase
 from integration_tests.support.command import configured, run
 from source_planetscale.check import check
 from source_planetscale.config import Config
@@ -21,50 +21,51 @@ OURS, THEIRS = Authority(), Authority()
 CA, OTHER_CA = OURS.certificate.decode(), THEIRS.certificate.decode()
 PASSPHRASE = "pass-phrase-marker"
 PORTS = ["mysql", "grpc"]
+Fields = dict[str, Any]
 
 LOGGER = logging.getLogger("airbyte")
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[LocalDatabase]:
-    with with_table(LocalDatabase({"src": ["0"]})) as database:
+def plain() -> Iterator[EmbeddedDatabase]:
+    with with_table(EmbeddedDatabase({"src": ["0"]})) as database:
         yield database
 
 
-def with_table(database: LocalDatabase) -> LocalDatabase:
+def with_table(database: EmbeddedDatabase) -> EmbeddedDatabase:
     database.create_table("src", "create table t (id int primary key)")
     database.load("src", "t", [(1,), (2,)])
     return database
 
 
-def serving(*names: str, clients: Authority | None = None, **options: Any) -> LocalDatabase:
+def serving(*names: str, clients: Authority | None = None, **options: Any) -> EmbeddedDatabase:
     """A database with a certificate of our authority for these names."""
     certificates = Certificates(
         OURS.certificate, *OURS.sign(*names, **options), clients.certificate if clients else b""
     )
-    return with_table(LocalDatabase({"src": ["0"]}, tls=certificates))
+    return with_table(EmbeddedDatabase({"src": ["0"]}, tls=certificates))
 
 
 @pytest.fixture(scope="module")
-def here() -> Iterator[LocalDatabase]:
+def here() -> Iterator[EmbeddedDatabase]:
     with serving("localhost", "127.0.0.1") as database:
         yield database
 
 
 @pytest.fixture(scope="module")
-def elsewhere() -> Iterator[LocalDatabase]:
+def elsewhere() -> Iterator[EmbeddedDatabase]:
     with serving("vtgate.example.com", "*.example.org") as database:
         yield database
 
 
 @pytest.fixture(scope="module")
-def expired() -> Iterator[LocalDatabase]:
+def expired() -> Iterator[EmbeddedDatabase]:
     with serving("127.0.0.1", expired=True) as database:
         yield database
 
 
 @pytest.fixture(scope="module")
-def asking() -> Iterator[LocalDatabase]:
+def asking() -> Iterator[EmbeddedDatabase]:
     with serving("127.0.0.1", clients=OURS) as database:
         yield database
 
@@ -76,7 +77,7 @@ def client(authority: Authority = OURS, **options: Any) -> dict[str, str]:
     return {**fields, "client_key_password": PASSPHRASE} if options.get("passphrase") else fields
 
 
-def told(port: str, plain: LocalDatabase, database: LocalDatabase, fields: dict[str, Any]) -> str:
+def told(port: str, plain: EmbeddedDatabase, database: EmbeddedDatabase, fields: dict[str, Any]) -> str:
     """What `check` says where one port is that of `database`, and the other one is plaintext.
 
     It is empty if all is well.
@@ -115,7 +116,7 @@ REQUIRED = {"mode": "required"}
     ],
 )
 def test_a_server_of_the_authority_for_this_host_is_trusted_in_every_mode(
-    port: str, plain: LocalDatabase, here: LocalDatabase, fields: dict[str, Any]
+    port: str, plain: EmbeddedDatabase, here: EmbeddedDatabase, fields: dict[str, Any]
 ) -> None:
     assert told(port, plain, here, fields) == ""
 
@@ -132,7 +133,7 @@ def test_a_server_of_the_authority_for_this_host_is_trusted_in_every_mode(
     ],
 )
 def test_a_server_of_another_authority_is_refused(
-    port: str, plain: LocalDatabase, here: LocalDatabase, fields: dict[str, Any]
+    port: str, plain: EmbeddedDatabase, here: EmbeddedDatabase, fields: dict[str, Any]
 ) -> None:
     message = told(port, plain, here, fields)
     assert "is not trusted (" in message
@@ -141,7 +142,7 @@ def test_a_server_of_another_authority_is_refused(
 
 @pytest.mark.parametrize("port", PORTS)
 def test_a_certificate_for_another_name_is_refused_where_identity_is_verified(
-    port: str, plain: LocalDatabase, elsewhere: LocalDatabase
+    port: str, plain: EmbeddedDatabase, elsewhere: EmbeddedDatabase
 ) -> None:
     message = told(port, plain, elsewhere, {"ssl_mode": IDENTITY})
     assert "mismatch" in message
@@ -159,7 +160,7 @@ def test_a_certificate_for_another_name_is_refused_where_identity_is_verified(
     ],
 )
 def test_a_certificate_for_another_name_is_trusted_where_the_name_does_not_count_or_is_the_one_entered(
-    port: str, plain: LocalDatabase, elsewhere: LocalDatabase, mode: dict[str, str]
+    port: str, plain: EmbeddedDatabase, elsewhere: EmbeddedDatabase, mode: dict[str, str]
 ) -> None:
     assert told(port, plain, elsewhere, {"ssl_mode": mode}) == ""
 
@@ -167,7 +168,7 @@ def test_a_certificate_for_another_name_is_trusted_where_the_name_does_not_count
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize("mode", [IDENTITY, AUTHORITY])
 def test_an_expired_certificate_is_refused_where_it_is_verified(
-    port: str, plain: LocalDatabase, expired: LocalDatabase, mode: dict[str, str]
+    port: str, plain: EmbeddedDatabase, expired: EmbeddedDatabase, mode: dict[str, str]
 ) -> None:
     message = told(port, plain, expired, {"ssl_mode": mode})
     assert "certificate has expired" in message
@@ -178,7 +179,11 @@ def test_an_expired_certificate_is_refused_where_it_is_verified(
 @pytest.mark.parametrize("mode", [IDENTITY, AUTHORITY])
 @pytest.mark.parametrize("options", [{}, {"passphrase": PASSPHRASE}])
 def test_a_server_that_asks_for_a_client_certificate_takes_ours(
-    port: str, plain: LocalDatabase, asking: LocalDatabase, mode: dict[str, str], options: dict[str, Any]
+    port: str,
+    plain: EmbeddedDatabase,
+    asking: EmbeddedDatabase,
+    mode: dict[str, str],
+    options: dict[str, Any],
 ) -> None:
     assert told(port, plain, asking, {"ssl_mode": mode | client(**options)}) == ""
 
@@ -186,7 +191,7 @@ def test_a_server_that_asks_for_a_client_certificate_takes_ours(
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize("mode", [IDENTITY, AUTHORITY, REQUIRED])
 def test_a_missing_client_certificate_is_told(
-    port: str, plain: LocalDatabase, asking: LocalDatabase, mode: dict[str, str]
+    port: str, plain: EmbeddedDatabase, asking: EmbeddedDatabase, mode: dict[str, str]
 ) -> None:
     message = told(port, plain, asking, {"ssl_mode": mode})
     assert "asks for a client certificate" in message
@@ -196,13 +201,13 @@ def test_a_missing_client_certificate_is_told(
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize("fields", [client(THEIRS), client(expired=True)], ids=["unknown", "expired"])
 def test_a_client_certificate_that_is_not_accepted_is_told(
-    port: str, plain: LocalDatabase, asking: LocalDatabase, fields: dict[str, str]
+    port: str, plain: EmbeddedDatabase, asking: EmbeddedDatabase, fields: dict[str, str]
 ) -> None:
     message = told(port, plain, asking, {"ssl_mode": IDENTITY | fields})
     assert "Check that client_certificate in ssl_mode is one" in message
 
 
-def test_plaintext_to_a_port_with_tls_is_told(plain: LocalDatabase, here: LocalDatabase) -> None:
+def test_plaintext_to_a_port_with_tls_is_told(plain: EmbeddedDatabase, here: EmbeddedDatabase) -> None:
     message = told("grpc", plain, here, {"grpc_tls": False})
     assert "Check host, gRPC port and the TLS setting" in message
 
@@ -210,13 +215,13 @@ def test_plaintext_to_a_port_with_tls_is_told(plain: LocalDatabase, here: LocalD
 @pytest.mark.parametrize(
     "fields", [{"ssl_mode": {"mode": "plaintext"}}, {"mysql_tls": False, "grpc_tls": False}]
 )
-def test_plaintext_is_spoken_where_it_is_chosen(plain: LocalDatabase, fields: dict[str, Any]) -> None:
+def test_plaintext_is_spoken_where_it_is_chosen(plain: EmbeddedDatabase, fields: dict[str, Any]) -> None:
     raw = {**plain.config("src"), "mysql_tls": True, "grpc_tls": True, **fields}
     check(Config.parse(raw), LOGGER)
 
 
 @pytest.mark.parametrize("mode", [IDENTITY, AUTHORITY])
-def test_a_sync_goes_over_mutual_tls(asking: LocalDatabase, mode: dict[str, str]) -> None:
+def test_a_sync_goes_over_mutual_tls(asking: EmbeddedDatabase, mode: dict[str, str]) -> None:
     config = asking.config("src", tls_ca_certificate="", ssl_mode=mode | client(passphrase=PASSPHRASE))
     done = run("read", config=config, catalog=configured("t", namespace="src"))
     assert done.exit_code == 0

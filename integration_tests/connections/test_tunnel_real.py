@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from embedded_database.relay import Relay, cut
 from integration_tests.support.command import configured, run
-from integration_tests.support.proxy import Proxy, cut
 from integration_tests.support.tables import create
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def test_a_sync_goes_through_the_tunnel(vitess: VitessCluster, sshd: Sshd) -> No
 
 
 def test_a_tunnel_that_breaks_in_the_copy_is_taken_up_again(vitess: VitessCluster, sshd: Sshd) -> None:
-    with Proxy(sshd.port) as proxy:
-        proxy.plan(cut(1_000_000))
-        config = vitess.config("src", tunnel_method=sshd.fields(tunnel_port=proxy.port))
+    with Relay(sshd.port) as relay:
+        relay.plan(cut(1_000_000))
+        config = vitess.config("src", tunnel_method=sshd.fields(tunnel_port=relay.port))
         done = run("read", config=config, catalog=configured("tunnel_rows", namespace="src"))
-        assert proxy.met
+        assert relay.met
     assert done.exit_code == 0
     assert done.statuses("tunnel_rows")[-1] == "COMPLETE"
     ids = [record["id"] for record in done.records("tunnel_rows")]
@@ -52,10 +52,10 @@ def test_a_tunnel_that_stays_away_is_incomplete_and_the_next_sync_goes_on(
     vitess: VitessCluster, sshd: Sshd
 ) -> None:
     catalog = configured("tunnel_rows", namespace="src")
-    with Proxy(sshd.port) as proxy:
-        proxy.plan(cut(1_000_000))
-        proxy.always(cut(0))
-        config = vitess.config("src", max_retries=1, tunnel_method=sshd.fields(tunnel_port=proxy.port))
+    with Relay(sshd.port) as relay:
+        relay.plan(cut(1_000_000))
+        relay.always(cut(0))
+        config = vitess.config("src", max_retries=1, tunnel_method=sshd.fields(tunnel_port=relay.port))
         done = run("read", config=config, catalog=catalog)
     assert done.exit_code != 0
     assert done.statuses("tunnel_rows")[-1] == "INCOMPLETE"
