@@ -1,4 +1,4 @@
-"""A keyspace whose shards are divided between connections: each row once, and shards move with their state."""
+"""A keyspace whose shards are divided between connections: each row comes once, and shards can move."""
 
 from __future__ import annotations
 
