@@ -175,6 +175,13 @@ def test_an_expired_certificate_is_refused_where_it_is_verified(
     assert "Renew it on the server" in message
 
 
+def test_an_expired_certificate_that_is_not_verified_is_taken_on_the_mysql_port_alone(
+    plain: EmbeddedDatabase, expired: EmbeddedDatabase
+) -> None:
+    assert told("mysql", plain, expired, {"ssl_mode": REQUIRED}) == ""
+    assert "certificate has expired" in told("grpc", plain, expired, {"ssl_mode": REQUIRED})
+
+
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize("mode", [IDENTITY, AUTHORITY])
 @pytest.mark.parametrize("options", [{}, {"passphrase": PASSPHRASE}])

@@ -12,6 +12,7 @@ from integration_tests.support.tables import create
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from embedded_database.contract.database import Database
     from integration_tests.support.command import Run
@@ -110,6 +111,16 @@ def test_an_unknown_shard_is_named_beside_the_ones_there_are(database: Database)
 @pytest.mark.parametrize("content", ["no json", "", "[]", "null", '"text"', '{"host": '])
 def test_a_configuration_file_that_holds_no_object_is_told(content: str) -> None:
     assert "configuration" in failure(content).lower()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_configuration_that_powershell_wrote_is_read(
+    vitess: VitessCluster, tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(vitess.config("shop", password=PASSWORD)), encoding=encoding)
+    done = run("check", "--config", str(path))
+    assert done.connection_status["status"] == "SUCCEEDED"
 
 
 def test_a_configuration_file_that_is_missing_is_told() -> None:
