@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from embedded_database.contract.database import Database
     from integration_tests.support.command import Run
+    from integration_tests.vitess.cluster import VitessCluster
 
 PASSWORD = "password-marker"
 
