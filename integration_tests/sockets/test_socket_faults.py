@@ -101,7 +101,6 @@ LASTING: dict[str, dict[str, Any]] = {
     "cut": {"table": TABLE, "shard": "80-", "after_bytes": 50_000, "times": 0},
     "stall": {"table": TABLE, "shard": "80-", "after_events": 12, "times": 0},
     "error": {"table": TABLE, "code": "PERMISSION_DENIED", "message": "auth failure", "times": 0},
-    "reshard": {"table": TABLE, "shard": "80-", "after_rows": 20, "shards": "80-c0 c0-"},
     "down": {"keyspace": "shop", "shard": "80-"},
     "purge": {"keyspace": "shop"},
 }
@@ -122,6 +121,16 @@ def test_a_fault_that_lasts_is_told_to_the_platform_alone_and_nothing_is_finaliz
     assert done.statuses(TABLE)[-1] == "INCOMPLETE"
     assert ("shop", TABLE) not in destination.completes
     assert not destination.finalizes
+
+
+def test_the_rows_of_a_reshard_arrive_from_the_old_and_the_new_shards(database: EmbeddedDatabase) -> None:
+    config = database.config("shop", include_cdc_columns=True)
+    first, _ = read_over_sockets(config, catalog(TABLE))
+    database.execute(f"update {TABLE} set note = 'new'", "shop")  # noqa: S608 - the test's own
+    database.fault("reshard", table=TABLE, shard="80-", after_rows=20, shards="80-c0 c0-")
+    done, destination = read_over_sockets(config, catalog(TABLE), state=first.state, sockets=3)
+    assert done.exit_code == 0
+    assert ids(destination.data(TABLE)) == set(range(COUNT))
 
 
 def assert_lost(done: Run) -> None:
@@ -187,8 +196,8 @@ def test_a_signal_ends_the_read_and_every_socket(database: EmbeddedDatabase, num
         destination = command.destination
     assert done.exit_code == 128 + number
     assert destination.problems == []
-    assert destination.completes == []
-    assert "COMPLETE" not in [status for _, status in done.all_statuses]
+    assert ("shop", TABLE) not in destination.completes
+    assert (TABLE, "COMPLETE") not in done.all_statuses
     assert all(received.ended for received in destination.sockets)
     assert destination.confirmed == destination.states
     assert done.stderr == ""

@@ -96,16 +96,18 @@ class Sockets:
             TransientError: A client is lost, whichever it is, or it reads nothing after the read was told to
                 stop.
         """
+        self.raise_if_lost()
         rest = memoryview(data)
         client = self._clients[number]
+        # A message is finished though another client is lost: half a one would be an error of its own.
         while rest:
-            self.raise_if_lost()
             try:
                 rest = rest[client.send(rest) :]
             except BlockingIOError:
                 self._wait([number])
             except OSError:
                 self._lose()
+                self.raise_if_lost()
 
     def free(self) -> int:
         """The number of a socket that takes data now, in turns; waits until there is one.
@@ -113,6 +115,7 @@ class Sockets:
         Raises:
             TransientError: As `send`.
         """
+        self.raise_if_lost()
         order = [*range(self._next, len(self)), *range(self._next)]
         number = self._wait(order)
         self._next = (number + 1) % len(self)
@@ -148,7 +151,6 @@ class Sockets:
             poller.register(descriptor, select.POLLOUT)
         deadline: float | None = None
         while True:
-            self.raise_if_lost()
             ready = poller.poll(_POLL_SECONDS * 1000)
             if ready:
                 return numbers[min(places[descriptor] for descriptor, _ in ready)]
@@ -156,6 +158,7 @@ class Sockets:
                 now = time.monotonic()
                 deadline = deadline or now + _LAST_WORDS_SECONDS
                 if now >= deadline:
+                    self.raise_if_lost()
                     raise TransientError("The sync was told to stop while the destination was not reading.")
 
     def _lose(self) -> None:

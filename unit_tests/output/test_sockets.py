@@ -148,7 +148,10 @@ def test_a_client_that_is_lost_is_noticed_without_a_write(
     clients[0].close()
 
 
-def test_the_loss_of_one_client_ends_the_wait_for_another(sockets: Sockets, paths: list[Path]) -> None:
+def test_the_loss_of_one_client_ends_the_wait_for_another(
+    sockets: Sockets, paths: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LAST_WORDS_SECONDS", 0)
     clients = [connect(path) for path in paths]
     sockets.accept()
     failures: list[Exception] = []
