@@ -43,6 +43,9 @@ class SourcePlanetscale(AbstractSource):
     """Replicates the tables of one keyspace.
 
     The modules that connect are imported where they are needed, since `spec` needs none of them.
+
+    Attributes:
+        heartbeat: Whether a read gives a state within the checkpoint interval even where nothing moves.
     """
 
     def __init__(self, *, batched: bool = False, interrupted: threading.Event | None = None) -> None:
@@ -53,6 +56,7 @@ class SourcePlanetscale(AbstractSource):
                 the CDK's plain record messages.
             interrupted: Set by the caller to end a read early, with the state of what was read.
         """
+        self.heartbeat = False
         self._batched = batched
         self._interrupted = interrupted or threading.Event()
         self._streams: list[Stream] | None = None
@@ -176,7 +180,9 @@ class SourcePlanetscale(AbstractSource):
             parsed = Config.parse(normalise(config))
         with parsed.reached() as reached:
             core = connection(reached, logger, self._interrupted)
-            replication = Replication(reached, core, self._interrupted, batched=self._batched)
+            replication = Replication(
+                reached, core, self._interrupted, batched=self._batched, heartbeat=self.heartbeat
+            )
             try:
                 self._streams = replication.streams(catalog, state or [])
                 with _without_row_data(logger):

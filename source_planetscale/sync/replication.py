@@ -16,7 +16,7 @@ from source_planetscale.follow.positions import ShardPositions
 from source_planetscale.mysql.database import Database
 from source_planetscale.mysql.internal_tables import about_missing_table
 from source_planetscale.mysql.shards import selected_shards
-from source_planetscale.records.batches import ADDED_COLUMNS
+from source_planetscale.records.added import ADDED_COLUMNS
 from source_planetscale.records.sequence import ChangeSequence
 from source_planetscale.state import StreamState
 from source_planetscale.sync import reshards
@@ -98,12 +98,18 @@ class Replication:
     """
 
     def __init__(
-        self, config: Config, core: Core, interrupted: threading.Event, *, batched: bool = False
+        self,
+        config: Config,
+        core: Core,
+        interrupted: threading.Event,
+        *,
+        batched: bool = False,
+        heartbeat: bool = False,
     ) -> None:
         """Asks nothing yet. The arguments are those of `Sync`."""
         self._config = config
         self._core = core
-        self.sync = Sync(config, core, ChangeSequence(0, 0), core.logger, interrupted, batched)
+        self.sync = Sync(config, core, ChangeSequence(0, 0), core.logger, interrupted, batched, heartbeat)
         self.readings: dict[str, Reading] = {}
         self._streams: list[TableStream | UnreadableStream] = []
 
