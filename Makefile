@@ -79,7 +79,8 @@ soak: setup ## Compare replica and source under random faults, for as long as SO
 
 proto: setup ## Regenerate the wire messages from their .proto
 	@$(RUN) grpc_tools.protoc -I . --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
-		--python_out=. --mypy_out=. source_planetscale/vstream/wire/vstream.proto
+		--python_out=. --mypy_out=. source_planetscale/vstream/wire/vstream.proto \
+		source_planetscale/records/wire/airbyte.proto
 
 wheel: setup ## Build the wheel into dist/
 	@$(RUN) pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 from integration_tests.support.command import configured, input_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _CHUNK = 1 << 20
 # Linux counts the peak of a process in kilobytes, see getrusage(2).
@@ -53,7 +54,12 @@ def best(costs: Iterable[Cost]) -> Cost:
 
 
 def run_python(
-    *arguments: str, keep_output: bool = False, keep_own: bool = False, bytes_per_second: int | None = None
+    *arguments: str,
+    keep_output: bool = False,
+    keep_own: bool = False,
+    bytes_per_second: int | None = None,
+    stdout: int = subprocess.DEVNULL,
+    environment: Mapping[str, str] | None = None,
 ) -> Cost:
     """Runs Python with arguments.
 
@@ -61,7 +67,9 @@ def run_python(
         arguments: What follows `python`.
         keep_output: Return what it writes instead of dropping it.
         keep_own: Return the last line of stderr, which is a JSON object.
-        bytes_per_second: How fast stdout is read; None for /dev/null.
+        bytes_per_second: How fast stdout is read; None to leave it to `stdout`.
+        stdout: The descriptor for stdout where neither is asked for.
+        environment: Variables that are added to the environment.
 
     Raises:
         subprocess.CalledProcessError: It failed.
@@ -72,8 +80,9 @@ def run_python(
         started = time.monotonic()
         process = subprocess.Popen(
             command,
-            stdout=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if piped else stdout,
             stderr=stderr,
+            env={**os.environ, **(environment or {})},
         )
         output = _read(process.stdout, bytes_per_second) if process.stdout else b""
         _, status, usage = os.wait4(process.pid, 0)
@@ -99,7 +108,10 @@ def _read(stdout: IO[bytes], bytes_per_second: int | None) -> bytes:
 
 
 def files(
-    directory: str, config: dict[str, object], tables: Sequence[str], state: object = None
+    directory: str,
+    config: dict[str, object],
+    tables: Sequence[str | Mapping[str, object]],
+    state: object = None,
 ) -> list[str]:
     """Writes the files of a read, and gives the options that name them."""
     catalog = configured(*tables, namespace=str(config["database"]))
@@ -108,7 +120,7 @@ def files(
 
 def read(
     config: dict[str, object],
-    *tables: str,
+    *tables: str | Mapping[str, object],
     state: object = None,
     module: Sequence[str] = ("source_planetscale", "read"),
     **options: Any,
@@ -116,3 +128,40 @@ def read(
     """Reads tables with the command, or with another module that takes the same options."""
     with tempfile.TemporaryDirectory() as directory:
         return run_python("-m", *module, *files(directory, config, tables, state), **options)
+
+
+def discovered(config: dict[str, object], table: str) -> Mapping[str, object]:
+    """The stream of a table as the catalog has it."""
+    with tempfile.TemporaryDirectory() as directory:
+        options = files(directory, config, [table])[:2]
+        output = run_python("-m", "source_planetscale", "discover", *options, keep_output=True).output
+    catalog = next(
+        message for message in map(json.loads, output.splitlines()) if message["type"] == "CATALOG"
+    )
+    streams: list[dict[str, object]] = catalog["catalog"]["streams"]
+    return next(stream for stream in streams if stream["name"] == table)
+
+
+@contextmanager
+def discarded_sockets(count: int, serialization: str) -> Iterator[dict[str, str]]:
+    """Sockets whose clients throw away what they read; gives the variables that name them."""
+    with tempfile.TemporaryDirectory() as directory:
+        paths = [f"{directory}/{number}.sock" for number in range(count)]
+        with subprocess.Popen([sys.executable, "-m", "bench.discard", *paths]):
+            yield {
+                "DATA_CHANNEL_MEDIUM": "SOCKET",
+                "DATA_CHANNEL_FORMAT": serialization,
+                "DATA_CHANNEL_SOCKET_PATHS": ",".join(paths),
+            }
+
+
+@contextmanager
+def discarded_pipe() -> Iterator[int]:
+    """The writing end of a pipe whose reader throws away what it reads."""
+    reading, writing = os.pipe()
+    with subprocess.Popen([sys.executable, "-m", "bench.discard", "-"], stdin=reading):
+        os.close(reading)
+        try:
+            yield writing
+        finally:
+            os.close(writing)

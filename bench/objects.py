@@ -50,8 +50,8 @@ def _lines(raws: Sequence[bytes], table: Table, config: Config) -> int:
     batches = BatchMaker(table, config, ChangeSequence(0, 0), ChangeSequence(0, 0))
     count = 0
     for raw in raws:
-        batch = batches.batch(reader.read(raw))
-        count += batch.count if batch else 0
+        batch = batches.batch(reader.read(raw), cursor.shard)
+        count += batch.text.count(b"\n") if batch else 0
     return count
 
 

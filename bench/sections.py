@@ -8,14 +8,14 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.data import KINDS, REFERENCE, Kind, add_table, change_rows, state_of
-from bench.measure import Cost, best, files, read, run_python
+from bench.measure import Cost, best, discarded_pipe, discarded_sockets, discovered, files, read, run_python
 from embedded_database.relay import Relay, delay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from integration_tests.vitess.cluster import VitessCluster
 
@@ -140,6 +140,44 @@ class Bench:
             f"{found['lines'] / rows * 1e6:.2f} us CPU a row, {ratio:.1f} x the rows",
             "2.5 x",
             ratio >= 2.5,
+        )
+
+    def over_sockets(self) -> Iterator[Line]:
+        """The copy over Airbyte's sockets beside stdout, all with readers that throw away what they read."""
+        self._table("one", "million", REFERENCE, self.size.rows)
+        config = self.config("one")
+        stream = discovered(config, "million")
+        rounds = range(self.size.rounds)
+        with discarded_pipe() as pipe:
+            piped = best(_timed(config, stream, stdout=pipe) for _ in rounds)
+        yield self._carried("stdout, through a pipe", piped)
+        lines_us: float = self._cpu_us(piped, self.size.rows)
+        for serialization in ("JSONL", "PROTOBUF"):
+            for clients in (1, 2, 4):
+                costs = []
+                for _ in rounds:
+                    with discarded_sockets(clients, serialization) as environment:
+                        costs.append(_timed(config, stream, environment=environment))
+                cost = best(costs)
+                if (serialization, clients) == ("JSONL", 1):
+                    lines_us = self._cpu_us(cost, self.size.rows)
+                yield self._carried(
+                    f"{clients} sockets, {serialization}", cost, lines_us, piped.own["seconds"]
+                )
+
+    def _carried(
+        self, what: str, cost: Cost, lines_us: float | None = None, piped_seconds: float | None = None
+    ) -> Line:
+        us, rows = self._cpu_us(cost, self.size.rows), self.size.rows / cost.own["seconds"]
+        figures = f"{us:.2f} us CPU a row, {rows:,.0f} rows a second"
+        if lines_us is None or piped_seconds is None:
+            return Line(f"copy over {what}", figures)
+        ratio = us / lines_us
+        return Line(
+            f"copy over {what}",
+            f"{figures}, {ratio:.2f} x the CPU of lines over one",
+            "1.15 x, more rows than stdout",
+            ratio <= 1.15 and cost.own["seconds"] < piped_seconds,
         )
 
     def catch_up(self) -> Iterator[Line]:
@@ -288,8 +326,10 @@ def _both(cost: Cost) -> str:
     return f"{cost.seconds:.2f} s wall, {cost.cpu:.2f} s CPU"
 
 
-def _timed(config: dict[str, object], *tables: str, state: object = None) -> Cost:
-    return read(config, *tables, state=state, module=("bench.timed", "read"), keep_own=True)
+def _timed(
+    config: dict[str, object], *tables: str | Mapping[str, object], state: object = None, **options: Any
+) -> Cost:
+    return read(config, *tables, state=state, module=("bench.timed", "read"), keep_own=True, **options)
 
 
 def _floor(config: dict[str, object], table: str, state: object = None) -> Cost:
@@ -302,6 +342,7 @@ SECTIONS = (
     "start_up",
     "copy",
     "objects",
+    "over_sockets",
     "catch_up",
     "kinds",
     "memory",

@@ -47,7 +47,7 @@ class EmbeddedDatabase:
         keyspaces: Mapping[str, Sequence[str]] = DEFAULT_KEYSPACES,
         *,
         users: Mapping[str, str] = DEFAULT_USERS,
-        tls: bool = False,
+        tls: bool | Certificates = False,
         limits: Limits | None = None,
         mysql_port: int = 0,
         grpc_port: int = 0,
@@ -57,7 +57,7 @@ class EmbeddedDatabase:
         Args:
             keyspaces: Keyspace -> names of its shards.
             users: User name -> password on both ports; empty lets everyone in.
-            tls: Whether both ports speak TLS alone.
+            tls: Whether both ports speak TLS alone, and with which certificates if not with some of its own.
             limits: Sizes and times that differ from vtgate's defaults.
             mysql_port: A port to listen on; 0 is any free one.
             grpc_port: As `mysql_port`.
@@ -70,7 +70,7 @@ class EmbeddedDatabase:
         self._users = dict(users)
         self._faults = Faults()
         self._engine = Engine(self._storage, self._control)
-        self.certificates = Certificates.make() if tls else None
+        self.certificates = Certificates.make() if tls is True else tls or None
         self._mysql = MysqlPort(self._engine, self._users, port=mysql_port, certificates=self.certificates)
         self._vstream = VStreamServer(
             self._storage,

@@ -1,4 +1,4 @@
-"""The command `source-planetscale`: the CDK's entry point, with a read that writes batches as they are."""
+"""The command `source-planetscale`: the CDK's entry point, with a read whose messages leave by a channel."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
 
 # gRPC's own lines on stderr say what the connector says better, and are no JSON.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -20,7 +20,10 @@ from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils import message_utils
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_planetscale.records.lines import RecordBatch
+from source_planetscale.airbyte_errors import traced_errors
+from source_planetscale.output import channel_of
+from source_planetscale.output.stdout import Stdout, StdoutChannel
+from source_planetscale.records.message import RecordBatch
 from source_planetscale.source import SourcePlanetscale
 
 if TYPE_CHECKING:
@@ -31,37 +34,39 @@ if TYPE_CHECKING:
     from airbyte_cdk.models import AirbyteMessage, ConnectorSpecification
     from airbyte_cdk.sources.connector_state_manager import HashableStreamDescriptor
 
+    from source_planetscale.output.channel import Channel
+
 # malloc.h of glibc.
 _M_ARENA_MAX = -8
 _BROKEN_PIPE_EXIT = 128 + signal.SIGPIPE
 
 
 class Entrypoint(AirbyteEntrypoint):
-    """The CDK's commands; batches of records go to stdout without being taken apart."""
+    """The CDK's commands; what a read says leaves by its channel, batches of records among it."""
 
-    def __init__(self, source: SourcePlanetscale, out: BinaryIO) -> None:
-        """Takes the source and where its messages go."""
+    def __init__(self, source: SourcePlanetscale, stdout: Stdout) -> None:
+        """Takes the source and where the messages go that are not those of a read."""
         super().__init__(source)
-        self._out = out
+        self._source = source
+        self._stdout = stdout
+        self._channel: Channel = StdoutChannel(stdout)
 
-    def write(self, parsed_args: argparse.Namespace) -> None:
-        """Runs a command and writes its messages, one line each."""
+    def write(self, parsed_args: argparse.Namespace, channel: Channel) -> None:
+        """Runs a command and writes its messages, one line each; those of a read go over the channel."""
+        self._channel = channel
         for message in self.run(parsed_args):
-            self._put(message.encode() + b"\n")
-
-    def _put(self, lines: bytes) -> None:
-        self._out.write(lines)
-        self._out.flush()
+            self._stdout.write(message.encode() + b"\n")
 
     def read(
         self, source_spec: ConnectorSpecification, config: Mapping[str, Any], catalog: Any, state: list[Any]
     ) -> Iterable[AirbyteMessage]:
-        """Reads as the CDK does, writing batches by itself in their order among the other messages."""
+        """Reads as the CDK does; gives no message, because the channel takes each."""
+        self._channel.open(catalog)
+        self._source.heartbeat = self._channel.states_are_heartbeat
         for message in super().read(source_spec, config, catalog, state):
-            if isinstance(message, RecordBatch):
-                self._put(message.text)
-            else:
-                yield message
+            self._channel.emit(message)
+        self._channel.finish()
+        return ()
 
     @staticmethod
     def handle_record_counts(
@@ -86,11 +91,13 @@ def run(args: Sequence[str] | None = None) -> None:
     logging.raiseExceptions = False
     interrupted = threading.Event()
     source = SourcePlanetscale(batched=True, interrupted=interrupted)
-    entrypoint = Entrypoint(source, sys.stdout.buffer)
+    stdout = Stdout(sys.stdout.buffer)
+    entrypoint = Entrypoint(source, stdout)
     parsed = entrypoint.parse_args(list(sys.argv[1:] if args is None else args))
     signals = _Signals(interrupted, graceful=parsed.command == "read")
     try:
-        entrypoint.write(parsed)
+        with traced_errors(), closing(_channel(parsed.command, stdout, interrupted)) as channel:
+            entrypoint.write(parsed, channel)
     except BrokenPipeError:
         _silence_stdout()
         sys.exit(_BROKEN_PIPE_EXIT)
@@ -100,6 +107,11 @@ def run(args: Sequence[str] | None = None) -> None:
         if parsed.command != "check" or error.failure_type is not FailureType.config_error:
             raise
         _write_failed_check(entrypoint, error)
+
+
+def _channel(command: str, stdout: Stdout, interrupted: threading.Event) -> Channel:
+    """The platform's variables are there for every command, but mean the read alone."""
+    return channel_of(os.environ if command == "read" else {}, stdout, interrupted)
 
 
 class _Signals:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from source_planetscale.airbyte_errors import traced_errors
 from source_planetscale.config import Config, normalise
 from source_planetscale.errors import ConfigError, SourceError
+from source_planetscale.inputs import parse_json, read_json, read_text
 from source_planetscale.state import state_messages
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ class SourcePlanetscale(AbstractSource):
     """Replicates the tables of one keyspace.
 
     The modules that connect are imported where they are needed, since `spec` needs none of them.
+
+    Attributes:
+        heartbeat: Whether a read gives a state within the checkpoint interval even where nothing moves.
     """
 
     def __init__(self, *, batched: bool = False, interrupted: threading.Event | None = None) -> None:
@@ -53,6 +56,7 @@ class SourcePlanetscale(AbstractSource):
                 the CDK's plain record messages.
             interrupted: Set by the caller to end a read early, with the state of what was read.
         """
+        self.heartbeat = False
         self._batched = batched
         self._interrupted = interrupted or threading.Event()
         self._streams: list[Stream] | None = None
@@ -81,7 +85,7 @@ class SourcePlanetscale(AbstractSource):
         Raises:
             AirbyteTracedException: The file holds no JSON object.
         """
-        config = _read_json(config_path, "configuration")
+        config = read_json(config_path, "configuration")
         if not isinstance(config, dict):
             raise ConfigError(f"The configuration file {config_path} holds no JSON object.")
         return config
@@ -94,7 +98,7 @@ class SourcePlanetscale(AbstractSource):
         Raises:
             AirbyteTracedException: The file holds no configured catalog.
         """
-        content = _read_json(catalog_path, "catalog")
+        content = read_json(catalog_path, "catalog")
         try:
             return ConfiguredAirbyteCatalogSerializer.load(content)
         except Exception:
@@ -116,8 +120,8 @@ class SourcePlanetscale(AbstractSource):
         """
         if not state_path or not Path(state_path).is_file():
             return []
-        text = _read_text(state_path, "state")
-        messages = state_messages(_parse_json(text, state_path, "state")) if text.strip() else []
+        text = read_text(state_path, "state")
+        messages = state_messages(parse_json(text, state_path, "state")) if text.strip() else []
         try:
             return [AirbyteStateMessageSerializer.load(message) for message in messages]
         except Exception:
@@ -141,7 +145,7 @@ class SourcePlanetscale(AbstractSource):
         from source_planetscale.check import check
 
         try:
-            check(Config.parse(normalise(config)))
+            check(Config.parse(normalise(config)), logger)
         except SourceError as error:
             return False, filter_secrets(str(error))
         return True, None
@@ -154,8 +158,9 @@ class SourcePlanetscale(AbstractSource):
         from source_planetscale.mysql.database import Database
         from source_planetscale.sync.stream import TableStream
 
-        parsed = Config.parse(normalise(config))
-        return [TableStream(table, parsed) for table in Database(parsed.mysql, parsed.keyspace).tables()]
+        with Config.parse(normalise(config)).reached() as parsed:
+            tables = Database(parsed.mysql, parsed.keyspace).tables()
+        return [TableStream(table, parsed) for table in tables]
 
     def read(
         self,
@@ -173,15 +178,18 @@ class SourcePlanetscale(AbstractSource):
 
         with traced_errors():
             parsed = Config.parse(normalise(config))
-        core = connection(parsed, logger, self._interrupted)
-        replication = Replication(parsed, core, self._interrupted, batched=self._batched)
-        try:
-            self._streams = replication.streams(catalog, state or [])
-            with _without_row_data(logger):
-                yield from self._read_all(logger, config, catalog, replication)
-        finally:
-            self._streams = None
-            replication.close()
+        with parsed.reached() as reached:
+            core = connection(reached, logger, self._interrupted)
+            replication = Replication(
+                reached, core, self._interrupted, batched=self._batched, heartbeat=self.heartbeat
+            )
+            try:
+                self._streams = replication.streams(catalog, state or [])
+                with _without_row_data(logger):
+                    yield from self._read_all(logger, config, catalog, replication)
+            finally:
+                self._streams = None
+                replication.close()
 
     def _read_all(
         self,
@@ -246,28 +254,3 @@ def _without_row_data(logger: logging.Logger) -> Iterator[None]:
 
 
 _CDK_COUNT = re.compile(r"Read \d+ records from .* stream$")
-
-
-def _read_json(path: str, what: str) -> Any:
-    return _parse_json(_read_text(path, what), path, what)
-
-
-def _read_text(path: str, what: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"The {what} file {path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise _no_json(path, what) from None
-
-
-def _parse_json(text: str, path: str, what: str) -> Any:
-    try:
-        # Deep nesting overflows the parser's stack.
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise _no_json(path, what) from None
-
-
-def _no_json(path: str, what: str) -> ConfigError:
-    return ConfigError(f"The {what} file {path} is not JSON. Check that it is the right one.")

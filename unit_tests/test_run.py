@@ -139,3 +139,14 @@ def test_the_spec_needs_no_module_that_connects() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, timeout=SECONDS, text=True
     ).stdout.split()
     assert not {"grpc", "pymysql", "source_planetscale.sync.stream"} & set(loaded)
+
+
+def test_a_configuration_without_tunnel_and_client_certificate_needs_neither_library() -> None:
+    code = (
+        "import sys; from source_planetscale import check, config;"
+        " config.Config.parse({'host': 'h', 'database': 'd'}).reached().__enter__(); print(*sys.modules)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, timeout=SECONDS, text=True
+    ).stdout.split()
+    assert not {"asyncssh", "cryptography", "source_planetscale.tunnel"} & set(loaded)

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from source_planetscale.errors import ConfigError
+from source_planetscale.output.stdout import Stdout, StdoutChannel
 from source_planetscale.run import Entrypoint
 from source_planetscale.source import SourcePlanetscale
 from source_planetscale.table import Table
@@ -72,10 +73,11 @@ class Command:
     def run(self, *args: str) -> tuple[list[dict[str, Any]], Exception | None]:
         """The messages, and the error that would end the process."""
         out = io.BytesIO()
-        entrypoint = Entrypoint(SourcePlanetscale(batched=True), out)
+        stdout = Stdout(out)
+        entrypoint = Entrypoint(SourcePlanetscale(batched=True), stdout)
         error: Exception | None = None
         try:
-            entrypoint.write(entrypoint.parse_args(list(args)))
+            entrypoint.write(entrypoint.parse_args(list(args)), StdoutChannel(stdout))
         except Exception as failure:
             error = failure
         return [json.loads(line) for line in out.getvalue().splitlines()], error

@@ -153,9 +153,14 @@ def test_only_fields_of_the_form_itself_are_grouped() -> None:
     assert not [field for field in nested if "group" in field]
 
 
-def test_the_password_is_the_only_secret() -> None:
-    secret = [name for name, field in PROPERTIES.items() if field.get("airbyte_secret")]
-    assert secret == ["password"]
+def test_what_opens_a_door_is_a_secret_and_nothing_else() -> None:
+    secrets = {
+        name
+        for schema in objects(SCHEMA)
+        for name, field in schema.get("properties", {}).items()
+        if field.get("airbyte_secret")
+    }
+    assert secrets == {"password", "client_key", "client_key_password", "ssh_key", "tunnel_user_password"}
 
 
 def test_every_required_field_exists_and_none_asks_to_be_shown_as_an_optional_one_may() -> None:
@@ -183,7 +188,7 @@ def test_the_variants_of_a_choice_share_one_constant() -> None:
     assert choices
     for choice in choices:
         assert choice["type"] == "object"
-        shared = set.intersection(*(set(variant["properties"]) for variant in choice["oneOf"]))
+        shared: set[str] = set.intersection(*(set(variant["properties"]) for variant in choice["oneOf"]))
         constant = [
             name
             for name in shared

@@ -139,6 +139,8 @@ class _Stream:
     async def start_tls(self, context: ssl.SSLContext) -> None:
         loop = asyncio.get_running_loop()
         transport = self._writer.transport
+        # What comes from here on is for TLS, and must not come before what the client sent ahead.
+        transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport reads too
         # Without this asyncio warns at the end of each connection.
         transport.get_protocol()._over_ssl = True  # type: ignore[attr-defined]  # no public way to it
         buffer: bytearray = self._reader._buffer  # type: ignore[attr-defined]  # no public way to it

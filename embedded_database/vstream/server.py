@@ -63,7 +63,11 @@ class VStreamServer(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generi
         self._server = grpc.server(self._executor, options=options)
         self._server.add_generic_rpc_handlers((self,))
         if certificates:
-            credentials = grpc.ssl_server_credentials([(certificates.key, certificates.certificate)])
+            credentials = grpc.ssl_server_credentials(
+                [(certificates.key, certificates.certificate)],
+                certificates.client_authority or None,
+                bool(certificates.client_authority),
+            )
             inner = self._server.add_secure_port("127.0.0.1:0", credentials)
         else:
             inner = self._server.add_insecure_port("127.0.0.1:0")

@@ -11,8 +11,12 @@ from integration_tests.support.command import configured, run
 from integration_tests.support.tables import create
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from embedded_database.contract.database import Database
     from integration_tests.support.command import Run
+    from integration_tests.vitess.cluster import VitessCluster
 
 PASSWORD = "password-marker"
 
@@ -110,6 +114,16 @@ def test_a_configuration_file_that_holds_no_object_is_told(content: str) -> None
     assert "configuration" in failure(content).lower()
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_configuration_that_powershell_wrote_is_read(
+    vitess: VitessCluster, tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(vitess.config("shop", password=PASSWORD)), encoding=encoding)
+    done = run("check", "--config", str(path))
+    assert done.connection_status["status"] == "SUCCEEDED"
+
+
 def test_a_configuration_file_that_is_missing_is_told() -> None:
     done = run("check", "--config", "/nonexistent/config.json")
     assert done.exit_code == 0
@@ -168,3 +182,70 @@ def test_the_password_stands_in_no_message_of_a_failed_command(database: Databas
         assert done.exit_code != 0
         assert done.errors
         assert PASSWORD not in done.output
+
+
+@pytest.fixture
+def setting(vitess: VitessCluster) -> Iterator[Callable[[str, str], None]]:
+    """Changes a setting of the MySQL server to the end of the test."""
+    changed: dict[str, str] = {}
+
+    def change(name: str, value: str) -> None:
+        ((before,),) = vitess.execute_on_mysqld(f"select @@global.{name}")
+        changed.setdefault(name, str(before))
+        text = value if value.isdecimal() else f"'{value}'"
+        vitess.execute_on_mysqld(f"set global {name} = {text}")
+
+    yield change
+    for name, value in changed.items():
+        change(name, value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("binlog_row_image", "MINIMAL", "without the whole row"),
+        ("binlog_format", "STATEMENT", "as statements"),
+    ],
+)
+def test_a_setting_that_incremental_syncs_do_not_survive_is_a_failure(
+    vitess: VitessCluster, setting: Callable[[str, str], None], name: str, value: str, sentence: str
+) -> None:
+    setting(name, value)
+    message = failure(changed(vitess, shards="-80"))
+    assert f"MySQL of shard -80 (primary) of keyspace shop has {name}={value}" in message
+    assert sentence in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("binlog_row_image", "NOBLOB", "without the whole row"),
+        ("binlog_row_value_options", "PARTIAL_JSON", "JSON come in parts"),
+        ("binlog_expire_logs_seconds", "3600", "keeps binary logs for 1.0 hours"),
+    ],
+)
+def test_a_setting_that_may_trouble_syncs_is_a_line_in_the_log(
+    vitess: VitessCluster, setting: Callable[[str, str], None], name: str, value: str, sentence: str
+) -> None:
+    setting(name, value)
+    done = check(changed(vitess))
+    assert done.connection_status["status"] == "SUCCEEDED"
+    assert len([line for line in done.logs if sentence in line]) == 2
+
+
+def test_what_a_check_of_a_good_server_logs_is_about_its_tables_alone(vitess: VitessCluster) -> None:
+    create(vitess, "shop", "create table check_keyless (a int)")
+    done = check(changed(vitess))
+    about_server = [line for line in done.logs if "MySQL of" in line or "cell" in line]
+    assert about_server == []
+    assert [line for line in done.logs if "no primary key" in line and "check_keyless" in line]
+
+
+def test_filters_that_match_no_table_are_a_failure(vitess: VitessCluster) -> None:
+    filters = [{"database_name": "shop", "table_name_patterns": ["chekc%"]}]
+    assert "matches chekc%" in failure(changed(vitess, table_filters=filters))
+
+
+def test_cells_without_the_tablets_are_told(vitess: VitessCluster) -> None:
+    done = check(changed(vitess, cells="zone9"))
+    assert [line for line in done.logs if "in cell(s) test, not in zone9" in line]

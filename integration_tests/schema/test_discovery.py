@@ -230,3 +230,19 @@ def test_an_unknown_shard_has_no_positions_but_an_error(vitess: VitessCluster) -
     with pytest.raises(SourceError, match="No healthy primary tablet") as caught:
         database_of(config_of(vitess, "src")).binlog_status("nope", TabletType.PRIMARY)
     assert isinstance(caught.value, TransientError)
+
+
+@KEYSPACES
+def test_only_tables_that_a_pattern_names_are_discovered(vitess: VitessCluster, keyspace: str) -> None:
+    names = ("disc_like_one", "disc_like_two", "disc_likely", "disc_unlike")
+    run(vitess, keyspace, [f"create table if not exists {name} (id int primary key)" for name in names])
+
+    def found(*patterns: str) -> list[str]:
+        filters = [{"database_name": keyspace, "table_name_patterns": list(patterns)}]
+        config = Config.parse(vitess.config(keyspace, table_filters=filters))
+        return [table.name for table in database_of(config).tables()]
+
+    assert found("disc\\_like\\_%") == ["disc_like_one", "disc_like_two"]
+    assert found("disc_like__") == ["disc_likely"]
+    assert found("disc_unlike", "disc%two") == ["disc_like_two", "disc_unlike"]
+    assert found("nothing'; --") == []

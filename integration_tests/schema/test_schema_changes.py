@@ -141,6 +141,13 @@ def test_a_table_that_was_dropped_is_an_error_of_its_stream(vitess: VitessCluste
     assert "was not found" in done.errors_of(TABLE)[0]
 
 
+def test_a_table_that_vitess_keeps_for_itself_is_told_as_that(vitess: VitessCluster) -> None:
+    ddl(vitess, "drop table if exists _changing_old", "create table _changing_old (id int primary key)")
+    done = read(vitess.config("src"), "_changing_old")
+    assert done.statuses("_changing_old")[-1] == "INCOMPLETE"
+    assert "VStream sends no changes of them" in done.errors_of("_changing_old")[0]
+
+
 def test_a_table_that_was_renamed_away_is_an_error_of_its_stream(vitess: VitessCluster) -> None:
     ddl(vitess, "drop table if exists changed")
     first = unread_change(vitess, PLAIN, (7, 70), ["rename table changing to changed"])

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from multiprocessing.context import ForkServerProcess
     from pathlib import Path
 
 _PRELOADED = [f"source_planetscale.{name}" for name in ("run", "sync.replication", "check")]
@@ -26,6 +27,24 @@ def _context() -> multiprocessing.context.ForkServerContext:
 
 
 _CONTEXT = _context()
+
+
+def spawn(
+    arguments: Sequence[str], stdout: Path, stderr: Path, environment: Mapping[str, str] | None = None
+) -> ForkServerProcess:
+    """Starts the command.
+
+    Args:
+        arguments: The arguments after the program's name.
+        stdout: The file or pipe for stdout, which exists.
+        stderr: The file for stderr, likewise.
+        environment: Variables that are added to the environment.
+    """
+    process = _CONTEXT.Process(
+        target=_run, args=(list(arguments), str(stdout), str(stderr), dict(environment or {})), daemon=True
+    )
+    process.start()
+    return process
 
 
 class WarmProcess:
@@ -45,10 +64,7 @@ class WarmProcess:
         """
         pipe = directory / "stdout"
         os.mkfifo(pipe)
-        self._process = _CONTEXT.Process(
-            target=_run, args=(list(arguments), str(pipe), str(stderr)), daemon=True
-        )
-        self._process.start()
+        self._process = spawn(arguments, pipe, stderr)
         # Waits until the command has opened the other end.
         self.stdout: TextIO = pipe.open(encoding="utf-8")
 
@@ -81,9 +97,10 @@ class WarmProcess:
         self._process.close()
 
 
-def _run(arguments: list[str], stdout: str, stderr: str) -> None:
+def _run(arguments: list[str], stdout: str, stderr: str, environment: dict[str, str]) -> None:
     from source_planetscale.run import run
 
+    os.environ.update(environment)
     for path, descriptor in ((stdout, 1), (stderr, 2)):
         os.dup2(os.open(path, os.O_WRONLY), descriptor)
     try:

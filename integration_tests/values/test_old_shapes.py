@@ -10,10 +10,11 @@ import pytest
 
 from embedded_database.contract.database import position, run, stream, table
 from embedded_database.contract.recording import seen
-from source_planetscale.columns import Phase, Spelling, encode_each, encoder_of
+from source_planetscale.columns import Phase, Spelling, encoder_of
 from source_planetscale.table import Column, WireColumn
 from source_planetscale.vstream.fields import columns_of
 from source_planetscale.vstream.wire import vstream_pb2 as wire
+from unit_tests.support.columns import encode_each
 
 if TYPE_CHECKING:
     from embedded_database.contract.recording import Recording
@@ -113,7 +114,7 @@ def test_an_unread_value_is_itself_under_the_type_of_today(
     labels = recording.events(wire.FIELD)[-1].field_event.enum_set_string_values
     written = (Column("id", "int"), Column("c", change.written, change.charset), Column("n", "int unsigned"))
     today = (written[0], Column("c", change.today, "utf8mb4"), written[2])
-    texts = []
+    texts: list[bytes | None] = []
     for old, decoded, new, value in zip(
         written, columns_of(recording.fields, ()), today, recording.rows[0], strict=True
     ):

@@ -66,6 +66,8 @@ class VitessCluster(Vtgate):
         keyspaces: Mapping[str, int],
         topology: str,
         vtcombo_flags: Sequence[str],
+        grpc_credentials: grpc.ChannelCredentials | None,
+        grpc_name: str,
     ) -> None:
         """Lays out the cluster without starting a server; `start` is the way to get one."""
         super().__init__(installation)
@@ -79,6 +81,8 @@ class VitessCluster(Vtgate):
         self.vtctld_port = self.grpc_port
         self._topology = topology
         self._vtcombo_flags = vtcombo_flags
+        self._grpc_credentials = grpc_credentials
+        self._grpc_name = grpc_name
         self._vttestserver = 0
         self._vtcombo = 0
         self._mysqld_command: list[str] = []
@@ -94,6 +98,8 @@ class VitessCluster(Vtgate):
         rdonlys: int = 0,
         mysqld_settings: Sequence[str] = (),
         vtcombo_flags: Sequence[str] = (),
+        grpc_credentials: grpc.ChannelCredentials | None = None,
+        grpc_name: str = "",
     ) -> Self:
         """Installs Vitess where it is not yet, starts a cluster and waits until it serves.
 
@@ -104,6 +110,8 @@ class VitessCluster(Vtgate):
             rdonlys: Tablets of type RDONLY in each shard.
             mysqld_settings: Lines for the `[mysqld]` section of MySQL's settings.
             vtcombo_flags: Flags for vtcombo after the cluster's own.
+            grpc_credentials: How to connect if the flags have the gRPC port speak TLS.
+            grpc_name: The name in its certificate then, if it is not this host's.
 
         Raises:
             MissingPrerequisiteError: Vitess cannot be installed or run here.
@@ -111,7 +119,7 @@ class VitessCluster(Vtgate):
         """
         keyspaces = keyspaces or {"shop": 2, "src": 1}
         topology = vttest_topology(keyspaces, replicas, rdonlys)
-        cluster = cls(install(), keyspaces, topology, vtcombo_flags)
+        cluster = cls(install(), keyspaces, topology, vtcombo_flags, grpc_credentials, grpc_name)
         try:
             cluster._write_settings(mysqld_settings)
             cluster._start_mysqld()
@@ -141,6 +149,14 @@ class VitessCluster(Vtgate):
     def stop(self) -> None:
         """Kills all servers and removes their data; safe to call twice."""
         self._processes.stop()
+
+    def grpc_channel(self) -> grpc.Channel:
+        """A new channel to vtgate's gRPC port, over TLS where the flags have it so."""
+        credentials = self._grpc_credentials
+        if credentials is None:
+            return super().grpc_channel()
+        named = [("grpc.ssl_target_name_override", self._grpc_name)] if self._grpc_name else []
+        return grpc.secure_channel(f"{self.host}:{self.grpc_port}", credentials, named)
 
     def connect_mysqld(self, database: str | None = None) -> pymysql.Connection[Any]:
         """Opens an autocommitting connection to the MySQL server as its administrator, past Vitess.

@@ -84,6 +84,8 @@ class Vtgate(ABC):
             password="password",
             database=target,
             autocommit=True,
+            # A cluster may be started with flags that make it ask for a client's certificate over TLS.
+            ssl_disabled=True,
         )
 
     def execute(self, sql: str, target: str, args: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -158,8 +160,12 @@ class Vtgate(ABC):
         """Waits until vtgate answers SQL on every shard of the keyspaces, and gRPC."""
         for keyspace in keyspaces:
             wait_until(partial(self._answers, keyspace), f"every shard of {keyspace} answers", seconds)
-        with grpc.insecure_channel(f"{self.host}:{self.grpc_port}") as channel:
+        with self.grpc_channel() as channel:
             grpc.channel_ready_future(channel).result(seconds)
+
+    def grpc_channel(self) -> grpc.Channel:
+        """A new channel to vtgate's gRPC port."""
+        return grpc.insecure_channel(f"{self.host}:{self.grpc_port}")
 
     def _answers(self, keyspace: str) -> bool:
         with suppress(pymysql.MySQLError):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from source_planetscale.columns.column_type import ColumnType
 from source_planetscale.columns.conversion import converted
 from source_planetscale.columns.encoder import (
     Encoded,
     Encoder,
+    Form,
+    Moments,
     Phase,
     Rewritten,
     Spelling,
-    complete,
     encode_each,
 )
 from source_planetscale.columns.families import family_of
@@ -27,9 +26,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Encoded",
     "Encoder",
+    "Form",
+    "Moments",
     "Phase",
     "Spelling",
-    "complete",
     "encode_each",
     "encoder_of",
     "json_schema",
@@ -82,7 +82,7 @@ def encoder_of(column: WireColumn, spelling: Spelling, *, tinyint1_as_boolean: b
 
 
 def key_text_of(column: WireColumn, *, tinyint1_as_boolean: bool) -> Callable[[bytes], bytes] | None:
-    """What gives a value of a key that has no form in JSON as a JSON text; None if there is no such text."""
+    """What gives a value of a key that has no right form as text in UTF-8; None if there is no such text."""
     if column.target is None:
         return None
     written, target = (
@@ -92,4 +92,4 @@ def key_text_of(column: WireColumn, *, tinyint1_as_boolean: bool) -> Callable[[b
     text = written.key_text
     if text is None or target.schema["type"] != "string":
         return None
-    return lambda value: orjson.dumps(text(column.written, value))
+    return lambda value: text(column.written, value).encode()

@@ -7,7 +7,7 @@ from array import array
 from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
-from source_planetscale.columns.encoder import Encoded, Encoder
+from source_planetscale.columns.encoder import Encoded, Encoder, Form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Binary(Encoder):
 
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
-        return [b2a_base64(value, newline=False) for value in values], True
+        return [b2a_base64(value, newline=False) for value in values], Form.BARE
 
 
 class Geometry(Encoder):
@@ -35,7 +35,7 @@ class Geometry(Encoder):
         if min(map(len, values)) <= _SRID_BYTES:
             raise ValueError("not a geometry")
         bodies = [value[_SRID_BYTES:] for value in values]
-        return [b2a_base64(body, newline=False) for body in bodies], True
+        return [b2a_base64(body, newline=False) for body in bodies], Form.BARE
 
 
 class Vector(Encoder):
@@ -43,7 +43,7 @@ class Vector(Encoder):
 
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
-        return [self._array(value) for value in values], False
+        return [self._array(value) for value in values], Form.JSON
 
     def _array(self, value: bytes) -> bytes:
         count, rest = divmod(len(value), _FLOAT_BYTES)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
 
 class Phase(Enum):
@@ -37,20 +38,37 @@ class Spelling:
         return self.phase is Phase.COPY
 
 
-# A column of JSON texts in UTF-8, one per value and in order, and whether each still needs a pair of
-# quotes around it, which a row template adds at no cost. A bare tuple, for it is made for every column
-# of every batch.
-Encoded: TypeAlias = "tuple[list[bytes], bool]"
+class Form(IntEnum):
+    """What the bytes of an encoded column are."""
+
+    # JSON as it stands.
+    JSON = 0
+    # Strings in UTF-8 that JSON takes as they are: only the quotes are missing.
+    BARE = 1
+    # Strings in UTF-8, to be escaped in JSON.
+    TEXT = 2
 
 
-def complete(encoded: Encoded) -> list[bytes]:
-    """The texts of an encoded column with their quotes."""
-    texts, quoted = encoded
-    return [b'"%b"' % text for text in texts] if quoted else texts
+# A column of values, one after the other, and their form. A bare tuple, for it is made for every column of
+# every batch.
+Encoded: TypeAlias = "tuple[list[bytes], Form]"
+
+
+class Moments(list[bytes]):
+    """The texts of a column of dates and times, with what they mean.
+
+    Attributes:
+        moments: A moment per text; one without a zone is UTC or of no zone, as the column has it.
+    """
+
+    def __init__(self, texts: Iterable[bytes], moments: Sequence[datetime]) -> None:
+        """Takes the texts and the moments."""
+        super().__init__(texts)
+        self.moments = moments
 
 
 class Encoder(ABC):
-    """Turns the wire values of one column into JSON.
+    """Turns the wire values of one column into those of records.
 
     Working on whole columns keeps the cost per value near that of one call into C.
     """
@@ -63,7 +81,7 @@ class Encoder(ABC):
             values: At least one value, as on the wire.
 
         Returns:
-            A text per value, and whether quotes are still to be put around each.
+            A value for each, and the form of all.
 
         Raises:
             ValueError: At least one of the values has no right form in JSON.
@@ -95,22 +113,26 @@ class Formless(Encoder):
         raise ValueError("the type of the column has become one that cannot take its former values")
 
 
-def encode_each(encoder: Encoder, values: list[bytes]) -> list[bytes | None]:
+def encode_each(encoder: Encoder, values: list[bytes]) -> tuple[list[bytes | None], Form]:
     """Encodes a column in which some values have no right form; those become None.
 
     Bad values are mostly few, or many of the same (zero dates), so distinct values are halved until
     the bad ones stand alone.
     """
     distinct = list(dict.fromkeys(values))
-    known = dict(zip(distinct, _halve(encoder, distinct), strict=True))
-    return [known[value] for value in values]
+    encoded, form = _halve(encoder, distinct)
+    known = dict(zip(distinct, encoded, strict=True))
+    return [known[value] for value in values], form
 
 
-def _halve(encoder: Encoder, values: list[bytes]) -> list[bytes | None]:
+def _halve(encoder: Encoder, values: list[bytes]) -> tuple[list[bytes | None], Form]:
     try:
-        return list(complete(encoder.encode(values)))
+        encoded, form = encoder.encode(values)
+        return list(encoded), form
     except ValueError:
         if len(values) == 1:
-            return [None]
+            # An encoder gives either JSON or strings; whatever it gives for the others goes before this.
+            return [None], Form.JSON
         middle = len(values) // 2
-        return _halve(encoder, values[:middle]) + _halve(encoder, values[middle:])
+        (first, one), (second, other) = _halve(encoder, values[:middle]), _halve(encoder, values[middle:])
+        return first + second, max(one, other)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from source_planetscale.columns.encoder import Encoded, Encoder, Spelling
+from source_planetscale.columns.encoder import Encoded, Encoder, Form, Spelling
 
 if TYPE_CHECKING:
     from source_planetscale.columns.column_type import ColumnType
@@ -25,8 +25,8 @@ class Integer(Encoder):
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
         if _are_json_numbers(values, self._alphabet):
-            return values, False
-        return [self._rewrite(value) for value in values], False
+            return values, Form.JSON
+        return [self._rewrite(value) for value in values], Form.JSON
 
     def _rewrite(self, value: bytes) -> bytes:
         number = self._number.fullmatch(value)
@@ -85,7 +85,7 @@ class Float(Encoder):
         # orjson writes infinities and NaN as null.
         if b"null" in texts:
             raise ValueError("not a finite number")
-        return texts, False
+        return texts, Form.JSON
 
 
 class Boolean(Encoder):
@@ -96,9 +96,9 @@ class Boolean(Encoder):
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
         try:
-            return [self._known[value] for value in values], False
+            return [self._known[value] for value in values], Form.JSON
         except KeyError:
-            return [_TRUE if int(value) else _FALSE for value in values], False
+            return [_TRUE if int(value) else _FALSE for value in values], Form.JSON
 
 
 class BitFlag(Encoder):
@@ -109,6 +109,6 @@ class BitFlag(Encoder):
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
         try:
-            return [self._known[value] for value in values], False
+            return [self._known[value] for value in values], Form.JSON
         except KeyError as error:
             raise ValueError("not a single bit") from error

@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from source_planetscale.columns.encoder import Encoded, Encoder
+from source_planetscale.columns.encoder import Encoded, Encoder, Form, Moments
 
 if TYPE_CHECKING:
     from source_planetscale.columns.column_type import ColumnType
@@ -24,7 +24,7 @@ class Date(Encoder):
         if len(lines) != 11 * len(values) - 1 or lines.translate(None, b"0123456789-\n"):
             raise ValueError("not a date")
         list(map(date.fromisoformat, lines.decode("ascii").split("\n")))
-        return values, True
+        return values, Form.BARE
 
 
 class DateTime(Encoder):
@@ -49,12 +49,12 @@ class DateTime(Encoder):
         """Implements `Encoder.encode`."""
         ending = self._padding + b"\n"
         lines = (b"\n".join(values) + b"\n").replace(b" ", b"T").replace(b"\n", ending)
-        self._validate(lines, len(values))
+        moments = self._moments(lines, len(values))
         if self._offset:
             lines = lines.replace(b"\n", self._offset + b"\n")
-        return lines[:-1].split(b"\n"), True
+        return Moments(lines[:-1].split(b"\n"), moments), Form.BARE
 
-    def _validate(self, lines: bytes, count: int) -> None:
+    def _moments(self, lines: bytes, count: int) -> list[datetime]:
         line = self._width + 1
         # Python reads more spellings than MySQL writes: the length, the place of the T and the
         # characters leave this one.
@@ -64,7 +64,7 @@ class DateTime(Encoder):
             or lines.translate(None, b"0123456789-:.T\n")
         ):
             raise ValueError("not a date and time")
-        list(map(datetime.fromisoformat, lines[:-1].decode("ascii").split("\n")))
+        return list(map(datetime.fromisoformat, lines[:-1].decode("ascii").split("\n")))
 
 
 class Time(Encoder):
@@ -77,4 +77,4 @@ class Time(Encoder):
         lines = b"\n".join(values) + b"\n"
         if self._times.fullmatch(lines) is None or lines.count(b"\n") != len(values):
             raise ValueError("not a time of day")
-        return values, True
+        return values, Form.BARE

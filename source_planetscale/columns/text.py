@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from source_planetscale.columns.charsets import UTF8, Charset, charset_named
-from source_planetscale.columns.encoder import Encoded, Encoder, Spelling
+from source_planetscale.columns.encoder import Encoded, Encoder, Form, Spelling
 
 if TYPE_CHECKING:
     from source_planetscale.columns.column_type import ColumnType
@@ -26,26 +26,19 @@ class Text(Encoder):
 
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
-        if self._stand_as_they_are(values):
-            return values, True
-        decode, dumps = self._charset.decode, orjson.dumps
-        return [dumps(decode(value)) for value in values], False
-
-    def _stand_as_they_are(self, values: list[bytes]) -> bool:
-        """Whether the bytes of each value are UTF-8 in which JSON escapes nothing.
-
-        The blank between two values keeps a character that is cut at the end of one from being made
-        whole by the next.
-        """
+        # The blank keeps a character that is cut at the end of a value from being made whole by the next.
         joined = b" ".join(values)
-        if b'"' in joined or not (
-            self._charset is UTF8 or (self._charset.extends_ascii and joined.isascii())
-        ):
-            return False
-        try:
-            return len(orjson.dumps(joined.decode())) == len(joined) + len('""')
-        except UnicodeDecodeError:
-            return False
+        if self._charset.decode is UTF8.decode:
+            text = joined.decode()
+        elif self._charset.extends_ascii and joined.isascii():
+            text = joined.decode("ascii")
+        else:
+            decode = self._charset.decode
+            return [decode(value).encode() for value in values], Form.TEXT
+        # JSON escapes nothing where it is as long as the text; a quote, the most frequent, is found sooner.
+        if b'"' in joined or len(orjson.dumps(text)) != len(joined) + len('""'):
+            return values, Form.TEXT
+        return values, Form.BARE
 
 
 class Ordinals(Encoder):
@@ -59,7 +52,7 @@ class Ordinals(Encoder):
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
         label = self._set_text if self._is_set else self._enum_text
-        return [orjson.dumps(label(int(value or b"0"))) for value in values], False
+        return [label(int(value or b"0")).encode() for value in values], Form.TEXT
 
     def _enum_text(self, index: int) -> str:
         # MySQL stores 0 for a value that was not a label when it was written; it reads as ''.

@@ -54,6 +54,9 @@ def explain(error: VStreamError, endpoint: Endpoint, keyspace: Keyspace) -> str:
             "port."
         )
     if code == "UNAVAILABLE":
+        trouble = endpoint.trouble()
+        if trouble is not None:
+            return trouble.message
         return (
             f"there is no connection to vtgate's gRPC port at {endpoint} ({error.detail}). Check host, gRPC "
             "port and the TLS setting, and that the port can be reached from here."

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import ssl
+import time
 from collections import defaultdict
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from source_planetscale.errors import ConfigError
-from source_planetscale.mysql.errors import diagnose, is_answer, is_refusal, is_shard_failure
+from source_planetscale.mysql.errors import diagnose, is_answer, is_refusal, is_shard_failure, what_was_told
+from source_planetscale.mysql.internal_tables import is_internal_table
+from source_planetscale.mysql.shards import key_range_order, selected_shards
 from source_planetscale.table import Column, Table
+from source_planetscale.tls import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -21,15 +24,8 @@ if TYPE_CHECKING:
 
 _CONNECT_TIMEOUT_SECONDS = 10
 _ANSWER_TIMEOUT_SECONDS = 120
-
-# The names that VStream itself takes for internal and never sends changes of, character classes
-# included: go/vt/schema/name.go and online_ddl.go of Vitess 24.
-_INTERNAL_TABLE = re.compile(
-    r"_vt_[a-zA-Z0-9]{3}_[0-f]{32}_[0-9]{14}_"
-    r"|_[0-f]{8}(?:_[0-f]{4}){3}_[0-f]{12}_[0-9]{14}_(?:gho|ghc|del|new|vrepl)"
-    r"|_.*_old",
-    re.DOTALL,
-)
+# CR_SERVER_LOST of MySQL's client error reference.
+_LOST = 2013
 
 # vtgate rewrites a plain comparison with database() to the physical schema of the shard that answers;
 # the schema's name in the results is the physical one and differs from shard to shard.
@@ -110,10 +106,12 @@ class Database:
         """Describes the base tables of the keyspace, in the order of their names.
 
         Views and the tables that Vitess keeps for itself are left out: VStream sends no changes of
-        either. The whole answer comes from one shard, so that columns and keys belong together.
+        either. The whole answer comes from one shard, so that columns and keys belong together. It takes
+        the same few queries, however many tables there are.
 
         Args:
-            names: Only these tables, if given; unknown names are ignored.
+            names: Only these tables, if given, whatever the patterns of the keyspace are; unknown names are
+                ignored.
             shard: The shard to ask, if it matters: shards change their tables one after the other.
         """
         if names is not None and not names:
@@ -155,27 +153,70 @@ class Database:
         Returns:
             The status, or None where the server does not answer such questions.
         """
-        target = self._target(shard, tablet_type)
-        try:
-            rows = self._rows_at(target, _BINLOG_STATUS)
-        except _error_types() as error:
-            if is_refusal(error):
-                return None
-            raise diagnose(error, self._endpoint, self._keyspace) from None
+        rows = self.ask(_BINLOG_STATUS, shard, tablet_type)
         executed, purged, row_image = rows[0] if rows else (None, None, None)
         if executed is None or purged is None:
             return None
         return BinlogStatus(_one_line(executed), _one_line(purged), row_image in ("FULL", None))
 
+    def ask(
+        self, sql: str, shard: str | None = None, tablet_type: TabletType | None = None
+    ) -> Sequence[tuple[Any, ...]] | None:
+        """Runs a statement that a server may decline.
+
+        Args:
+            sql: The statement.
+            shard: The shard to ask; vtgate's choice if None.
+            tablet_type: The kind of tablet to ask; the configured one if None.
+
+        Returns:
+            The rows, or None where the server does not answer such questions.
+        """
+        try:
+            return self._rows_at(self._target(shard, tablet_type), sql)
+        except _error_types() as error:
+            if is_refusal(error):
+                return None
+            raise diagnose(error, self._endpoint, self._keyspace) from None
+
+    def try_tables(self, names: Sequence[str], shard: str, seconds: float) -> dict[str, str | None]:
+        """Asks each table for one row.
+
+        Args:
+            names: The tables.
+            shard: The shard to ask.
+            seconds: When to stop asking.
+
+        Returns:
+            Table -> what the server said, or None if it gave its rows; without the tables that there was no
+            time for.
+        """
+        told: dict[str, str | None] = {}
+        end = time.monotonic() + seconds
+        with self._explained(), self._connect(self._target(shard)) as connection:
+            for name in names:
+                if time.monotonic() > end:
+                    break
+                try:
+                    _rows(connection, f"select 1 from {quoted(name)} limit 1")  # noqa: S608 - quoted
+                    told[name] = None
+                except _error_types() as error:
+                    if not is_refusal(error):
+                        raise
+                    told[name] = what_was_told(error, self._endpoint)
+        return told
+
     def _schema_targets(self) -> list[str]:
         known = self.shards()
-        chosen = [shard for shard in known if shard in self._keyspace.shards] or known
-        return [self._target(shard) for shard in chosen]
+        return [self._target(shard) for shard in selected_shards(self._keyspace, known)]
 
     def _tables_at(self, target: str, names: Collection[str] | None) -> list[Table]:
         condition, arguments = "", list(names or ())
         if arguments:
             condition = f" and table_name in ({', '.join(['%s'] * len(arguments))})"
+        elif self._keyspace.table_patterns:
+            arguments = list(self._keyspace.table_patterns)
+            condition = f" and ({' or '.join(['table_name like %s'] * len(arguments))})"
         with self._connect(target) as connection:
             # Vitess refuses long results, such as the columns of thousands of tables, in its
             # default workload.
@@ -256,25 +297,6 @@ def assemble(
     ]
 
 
-def is_internal_table(name: str) -> bool:
-    """Tells whether Vitess takes a table of this name for one of its own and streams no changes of it.
-
-    Besides the tables of online schema changes and of the table lifecycle that is every name of the
-    form `_*_old`, which pt-online-schema-change leaves behind.
-    """
-    return _INTERNAL_TABLE.fullmatch(name) is not None
-
-
-def key_range_order(shard: str) -> tuple[bytes, str]:
-    """Gives the sort key of a shard's name, such as `-80`: the key range's start comes first."""
-    start, dash, _ = shard.partition("-")
-    try:
-        # Vitess pads a bound of an odd number of digits on the right.
-        return (bytes.fromhex(start + "0" * (len(start) % 2)) if dash else b"", shard)
-    except ValueError:
-        return (b"", shard)
-
-
 def _table(keyspace: str, name: str, columns: list[ColumnRow], keys: list[KeyRow]) -> Table:
     ordered = sorted(columns, key=lambda row: row.ordinal)
     return Table(
@@ -305,10 +327,12 @@ def _open(endpoint: Endpoint, target: str) -> Connection[Any]:
     # Only commands that reach the server pay for this import.
     import pymysql
 
+    host, port = endpoint.address
+    context = client_context(endpoint.tls, endpoint.server_name) if endpoint.tls else None
     try:
         return pymysql.connect(
-            host=endpoint.host,
-            port=endpoint.port,
+            host=host,
+            port=port,
             user=endpoint.username,
             # PyMySQL would take a text for Latin-1, MySQL's own clients send UTF-8.
             password=endpoint.password.encode(),
@@ -318,13 +342,22 @@ def _open(endpoint: Endpoint, target: str) -> Connection[Any]:
             connect_timeout=_CONNECT_TIMEOUT_SECONDS,
             read_timeout=_ANSWER_TIMEOUT_SECONDS,
             write_timeout=_ANSWER_TIMEOUT_SECONDS,
-            **_tls_arguments(endpoint),
+            ssl=context,
+            ssl_disabled=context is None,
         )
-    except pymysql.MySQLError:
+    except pymysql.MySQLError as error:
+        if context is not None and context.agreed and error.args[:1] == (_LOST,) and not error.__context__:
+            # Servers of TLS 1.3 turn a client down after it took the handshake for done.
+            raise ssl.SSLEOFError(*error.args) from None
         raise
     except Exception as error:
         # PyMySQL lets any error through when the peer does not speak MySQL's protocol.
         raise pymysql.InternalError(type(error).__name__) from error
+
+
+def quoted(name: str) -> str:
+    """Writes a name as MySQL quotes names."""
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _rows(connection: Connection[Any], sql: str, arguments: Sequence[str] = ()) -> Sequence[tuple[Any, ...]]:
@@ -332,15 +365,6 @@ def _rows(connection: Connection[Any], sql: str, arguments: Sequence[str] = ()) 
         cursor.execute(sql, arguments or None)
         rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
     return rows
-
-
-def _tls_arguments(endpoint: Endpoint) -> dict[str, Any]:
-    if not endpoint.tls:
-        return {"ssl_disabled": True}
-    context = ssl.create_default_context(cadata=endpoint.ca_certificate or None)
-    # Private authorities often lack the extensions that Python 3.13 asks for.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    return {"ssl": context}
 
 
 def _error_types() -> tuple[type[Exception], ...]:

@@ -7,6 +7,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
+from source_planetscale import tls
 from source_planetscale.errors import ConfigError, InternalError, TransientError
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ def diagnose(error: Exception, endpoint: Endpoint, keyspace: Keyspace) -> Source
         The exception, to be raised by the caller: a config error where the configuration or a
         permission is to blame, a transient one for the network and for missing tablets.
     """
+    trouble = None if is_answer(error) else endpoint.trouble()
     return (
-        _tls_failure(error, endpoint)
+        trouble
+        or _tls_failure(error, endpoint)
         or _network_failure(error, endpoint)
         or _server_failure(error, endpoint, keyspace)
         or _unknown_failure(error, endpoint, keyspace)
@@ -69,25 +72,17 @@ def _tls_failure(error: Exception, endpoint: Endpoint) -> SourceError | None:
     where, cause = str(endpoint), _origin(error)
     if _code(error) == _TLS_NOT_OFFERED:
         return ConfigError(
-            f"The server at {where} does not offer TLS. Check host and mysql_port; turn mysql_tls off "
-            "only for a server of your own inside a network you trust.",
-            error,
-        )
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return ConfigError(
-            f"The certificate of the server at {where} is not trusted ({cause.verify_message}). Check "
-            "the host name; enter your own certificate authority in tls_ca_certificate.",
+            f"The server at {where} does not offer TLS. Check host and mysql_port; turn TLS off, with "
+            "mysql_tls or ssl_mode, only for a server of your own inside a network you trust.",
             error,
         )
     if isinstance(cause, ssl.SSLError):
-        return ConfigError(
-            f"The server at {where} broke off the TLS handshake ({cause.strerror}). Check mysql_port "
-            "and mysql_tls.",
-            error,
-        )
+        return tls.explain(cause, endpoint, "mysql_port")
     if _mentions(error, *_PLAINTEXT_REFUSED):
         return ConfigError(
-            f"The server at {where} refuses connections without TLS. Turn mysql_tls on.", error
+            f"The server at {where} refuses connections without TLS. Turn mysql_tls on, and choose "
+            "another ssl_mode than plaintext.",
+            error,
         )
     return None
 
@@ -137,19 +132,20 @@ def _server_failure(error: Exception, endpoint: Endpoint, keyspace: Keyspace) ->
     if _mentions(error, *_NO_TABLET):
         return TransientError(
             f"No healthy {keyspace.tablet_type.value} tablet serves database {keyspace.name!r} "
-            f"({_told(error, endpoint)}). Check that the database has tablets of this type (fields "
+            f"({what_was_told(error, endpoint)}). Check that the database has tablets of this type (fields "
             "use_replica and use_rdonly) and the names in shards; otherwise try again.",
             error,
         )
     if code in _FORBIDDEN or _mentions(error, *_PERMISSION):
         return ConfigError(
             f"User {endpoint.username!r} may not read database {keyspace.name!r} "
-            f"({_told(error, endpoint)}). Give the user read access.",
+            f"({what_was_told(error, endpoint)}). Give the user read access.",
             error,
         )
     if _mentions(error, *_UNAVAILABLE):
         return TransientError(
-            f"Database {keyspace.name!r} at {where} is not available ({_told(error, endpoint)}). Try again.",
+            f"Database {keyspace.name!r} at {where} is not available ({what_was_told(error, endpoint)}). "
+            "Try again.",
             error,
         )
     return None
@@ -160,18 +156,22 @@ def _unknown_failure(error: Exception, endpoint: Endpoint, keyspace: Keyspace) -
         # PyMySQL raises bare errors when what it reads is not MySQL's protocol.
         return ConfigError(
             f"What answers at {endpoint} does not speak MySQL's protocol. Check that mysql_port is "
-            "vtgate's MySQL port and not its gRPC port, and that mysql_tls is right.",
+            "vtgate's MySQL port and not its gRPC port, and that mysql_tls and ssl_mode are right.",
             error,
         )
     return InternalError(
-        f"Database {keyspace.name!r} at {endpoint} answered with an error: {_told(error, endpoint)}",
+        f"Database {keyspace.name!r} at {endpoint} answered with an error: {what_was_told(error, endpoint)}",
         error,
     )
 
 
 def _origin(error: Exception) -> BaseException:
     origin = getattr(error, "original_exception", None)
-    return origin if isinstance(origin, BaseException) else error
+    if isinstance(origin, BaseException):
+        return origin
+    # What breaks a connection after the handshake, as a server of TLS 1.3 turns a client down, is all that
+    # PyMySQL keeps of it.
+    return error.__context__ if isinstance(error.__context__, ssl.SSLError) else error
 
 
 def _code(error: Exception) -> int | None:
@@ -190,7 +190,8 @@ def _mentions(error: Exception, *texts: str) -> bool:
     return any(text in told for text in texts)
 
 
-def _told(error: Exception, endpoint: Endpoint) -> str:
+def what_was_told(error: Exception, endpoint: Endpoint) -> str:
+    """The server's own words, without the password and the statement."""
     # vtgate quotes the statement behind its message; that part helps nobody who configures.
     text = str(error.args[-1]).partition(" (CallerID:")[0]
     if not endpoint.password:

@@ -30,7 +30,8 @@ class Sync:
         records: Numbers the records of the whole sync.
         logger: Where a person follows the sync.
         interrupted: Set when the process is told to stop.
-        batched: Whether records leave in batches of finished lines or one by one.
+        batched: Whether records leave in batches or one by one.
+        heartbeat: Whether states are the only sign of life that the platform sees.
         deliveries: What was read and waits to be emitted.
         tasks: The threads that read.
     """
@@ -41,6 +42,7 @@ class Sync:
     logger: logging.Logger
     interrupted: threading.Event
     batched: bool
+    heartbeat: bool = False
     deliveries: Deliveries = field(default_factory=lambda: Deliveries(_BUFFERED_BYTES))
     tasks: Tasks = field(init=False)
 

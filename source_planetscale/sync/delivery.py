@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from source_planetscale.records.lines import RecordBatch
+    from source_planetscale.records.message import RecordBatch
     from source_planetscale.vstream.cursor import Cursor
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 

@@ -19,7 +19,7 @@ from source_planetscale.sync.progress import ProgressLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from source_planetscale.records.lines import RecordBatch
+    from source_planetscale.records.message import RecordBatch
     from source_planetscale.state import StreamState
     from source_planetscale.sync.context import Sync
     from source_planetscale.sync.delivery import Delivery

@@ -14,8 +14,9 @@ from source_planetscale.errors import ConfigError, SourceError
 from source_planetscale.follow.core import Core
 from source_planetscale.follow.positions import ShardPositions
 from source_planetscale.mysql.database import Database
+from source_planetscale.mysql.internal_tables import about_missing_table
 from source_planetscale.mysql.shards import selected_shards
-from source_planetscale.records.batches import ADDED_COLUMNS
+from source_planetscale.records.added import ADDED_COLUMNS
 from source_planetscale.records.sequence import ChangeSequence
 from source_planetscale.state import StreamState
 from source_planetscale.sync import reshards
@@ -97,12 +98,18 @@ class Replication:
     """
 
     def __init__(
-        self, config: Config, core: Core, interrupted: threading.Event, *, batched: bool = False
+        self,
+        config: Config,
+        core: Core,
+        interrupted: threading.Event,
+        *,
+        batched: bool = False,
+        heartbeat: bool = False,
     ) -> None:
         """Asks nothing yet. The arguments are those of `Sync`."""
         self._config = config
         self._core = core
-        self.sync = Sync(config, core, ChangeSequence(0, 0), core.logger, interrupted, batched)
+        self.sync = Sync(config, core, ChangeSequence(0, 0), core.logger, interrupted, batched, heartbeat)
         self.readings: dict[str, Reading] = {}
         self._streams: list[TableStream | UnreadableStream] = []
 
@@ -157,13 +164,7 @@ class Replication:
                 # The CDK finds a stream by its name alone and would read one of two namesakes twice.
                 raise ConfigError(f"The catalog holds several streams named {name}. Leave one of them.")
             if table is None or namespace != self._config.database:
-                raise ConfigError(
-                    f"Table {name} of keyspace {namespace} was not found in database "
-                    f"{self._config.database}. It "
-                    "was dropped or renamed, or the user may not read it: refresh the source's schema "
-                    "and take "
-                    "the stream out of the connection."
-                )
+                raise ConfigError(about_missing_table(name, namespace, self._config.database))
             state = StreamState.parse(saved.get((name, namespace), {}), keyspace=namespace, stream=name)
         except SourceError as error:
             return _unreadable(configured, error)

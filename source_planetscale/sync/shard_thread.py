@@ -98,7 +98,7 @@ class ShardThread:
         delivery = Delivery(
             step.cursor.shard,
             step.cursor,
-            self._batches[step.table].batch(step.runs),
+            self._batches[step.table].batch(step.runs, step.cursor.shard),
             step.size,
             step.ended,
             step.error,

@@ -10,7 +10,7 @@ from airbyte_cdk.sources.streams import CheckpointMixin, Stream
 from source_planetscale.airbyte_errors import traced
 from source_planetscale.columns import stream_schema
 from source_planetscale.errors import InternalError
-from source_planetscale.records.batches import CDC_CURSOR_COLUMN, added_properties
+from source_planetscale.records.added import CDC_CURSOR_COLUMN, added_properties
 from source_planetscale.vstream.lastpk import copy_can_resume
 
 if TYPE_CHECKING:

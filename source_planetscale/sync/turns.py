@@ -49,6 +49,9 @@ class Turns:
         self._burst_since = 0.0
         self._burst_records = 0
         self._emitted_at = time.monotonic()
+        # What the platform sees of a source that lives, and how long it may go without.
+        self._seen = (Type.STATE,) if sync.heartbeat else (Type.RECORD, Type.STATE)
+        self._silence_seconds = sync.config.checkpoint_seconds if sync.heartbeat else HEARTBEAT_SECONDS
 
     def messages(self) -> Iterator[AirbyteMessage]:
         """Gives the messages of all streams."""
@@ -97,7 +100,7 @@ class Turns:
             if message is PAUSE:
                 self._burst_records += max(self._readings[stream].uncovered - before, 0)
                 return
-            if message.type in (Type.RECORD, Type.STATE):
+            if message.type in self._seen:
                 self._emitted_at = time.monotonic()
             yield message
         self._readings.pop(stream)
@@ -115,9 +118,9 @@ class Turns:
                 yield from self._leave()
                 if reading.moved:
                     yield from self._cover(stream)
-        if self._running and now - self._emitted_at >= HEARTBEAT_SECONDS:
+        if (self._running or self._sync.heartbeat) and now - self._emitted_at >= self._silence_seconds:
             yield from self._leave()
-            yield from self._cover(next(iter(self._running)))
+            yield from self._cover(next(iter(self._running or self._readings)))
 
     def _interrupted(self) -> Iterator[AirbyteMessage]:
         error = TransientError(

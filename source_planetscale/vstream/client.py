@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import threading
 from typing import TYPE_CHECKING
 
 import grpc
-import grpc.experimental
 
 from source_planetscale.endpoint import TabletType
+from source_planetscale.vstream.channel import call_credentials, new_channel
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from source_planetscale.vstream.cursor import Cursor
 
 _METHOD = "/vtgateservice.Vitess/VStream"
-# vtgate drops clients that ping more often than every 10 s.
-_KEEPALIVE_MS = 30_000
-_KEEPALIVE_TIMEOUT_MS = 20_000
 # What may be under way for all shards together, and for one: 80 MB/s at 50 ms to the server and back, and
 # still 10 MB/s for each of 16.
 _WINDOWS_BYTES = 8 << 20
@@ -171,54 +167,20 @@ class VStreamClient:
             request_serializer=wire.VStreamRequest.SerializeToString,
             response_deserializer=None,
         )
-        return VStreamCall(method(request, timeout=timeout, metadata=_credentials(self.endpoint)))
+        return VStreamCall(method(request, timeout=timeout, metadata=call_credentials(self.endpoint)))
 
     def _channel(self, lane: str) -> grpc.Channel:
         with self._lock:
             if self._closed:
                 raise VStreamError(grpc.StatusCode.CANCELLED, "the connection was closed")
             if lane not in self._channels:
-                self._channels[lane] = _new_channel(self.endpoint, self._window_bytes)
+                self._channels[lane] = new_channel(self.endpoint, self._window_bytes)
             return self._channels[lane]
 
 
 def window_bytes(streams: int) -> int:
     """How many bytes each of so many streams may have under way."""
     return min(max(_WINDOWS_BYTES // max(streams, 1), _SMALLEST_WINDOW_BYTES), _LARGEST_WINDOW_BYTES)
-
-
-def _new_channel(endpoint: Endpoint, window: int) -> grpc.Channel:
-    target = str(endpoint)
-    options = [
-        # A row is never split, and vtgate's own limit can be raised: the server's limit decides.
-        ("grpc.max_receive_message_length", -1),
-        ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
-        ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
-        ("grpc.use_local_subchannel_pool", 1),
-        # A fixed window: one that grows with the speed of the link fills with what a slow reader of stdout
-        # has not taken yet, for each of the shards.
-        ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", window),
-        # The thread that reads a shard also drives its channel: no hand-over per response.
-        (grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, 1),
-    ]
-    if not endpoint.tls:
-        return grpc.insecure_channel(target, options)
-    roots = endpoint.ca_certificate.encode() or None
-    return grpc.secure_channel(target, grpc.ssl_channel_credentials(roots), options)
-
-
-def _credentials(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
-    # PlanetScale reads the header of HTTP's basic scheme, a vtgate with static authentication the two keys.
-    basic = base64.b64encode(f"{endpoint.username}:{endpoint.password}".encode()).decode()
-    header = (("authorization", f"Basic {basic}"),)
-    pair = (("username", endpoint.username), ("password", endpoint.password))
-    # gRPC refuses a whole call for the sake of a value that is no printable ASCII.
-    return header + pair if all(_fits_header(value) for _, value in pair) else header
-
-
-def _fits_header(value: str) -> bool:
-    return value.isascii() and value.isprintable()
 
 
 def _rule(table: str) -> wire.Rule:

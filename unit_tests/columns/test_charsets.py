@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_planetscale.columns import Encoder, complete, encode_each
 from source_planetscale.columns.charsets import charset_named, charset_of_collation
 from source_planetscale.columns.text import text_encoder
 from source_planetscale.table import Column
 from source_planetscale.vstream.fields import columns_of
 from source_planetscale.vstream.wire import vstream_pb2 as wire
+from unit_tests.support.columns import complete, encode_each
+
+if TYPE_CHECKING:
+    from source_planetscale.columns import Encoder
 
 # Bytes and text as MySQL converts them.
 CONVERSIONS = [

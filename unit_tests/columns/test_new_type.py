@@ -7,9 +7,9 @@ import pytest
 from source_planetscale.columns import (
     Encoded,
     Encoder,
+    Form,
     Phase,
     Spelling,
-    complete,
     encoder_of,
     families,
     json_schema,
@@ -19,12 +19,13 @@ from source_planetscale.table import Column, WireColumn
 from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from tools import pages
+from unit_tests.support.columns import complete
 from unit_tests.support.events import keyed_by
 
 
 class Uuid(Encoder):
     def encode(self, values: list[bytes]) -> Encoded:
-        return [value.lower() for value in values], True
+        return [value.lower() for value in values], Form.BARE
 
 
 UUID = Family(

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_planetscale.columns import Phase, Spelling, encode_each, encoder_of
+from source_planetscale.columns import Phase, Spelling, encoder_of
 from source_planetscale.columns.families import FAMILIES
 from source_planetscale.table import Column, WireColumn
+from unit_tests.support.columns import encode_each
 
 UNNAMED = ""
 

@@ -9,9 +9,10 @@ import pytest
 
 from embedded_database.contract.type_cases import CASES, Case
 from embedded_database.contract.type_fields import FIELDS
-from source_planetscale.columns import Phase, Spelling, encode_each, encoder_of, json_schema, stream_schema
+from source_planetscale.columns import Phase, Spelling, encoder_of, json_schema, stream_schema
 from source_planetscale.columns.families import FAMILIES, UNKNOWN, family_of
 from source_planetscale.table import Column, Table, WireColumn
+from unit_tests.support.columns import encode_each
 
 if TYPE_CHECKING:
     from source_planetscale.columns.family import Family

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pymysql
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from source_planetscale.config import Config
+from source_planetscale.config.encryption import Encryption
 from source_planetscale.endpoint import TabletType
 from source_planetscale.errors import ConfigError, SourceError, TransientError
 from source_planetscale.mysql.database import (
@@ -17,8 +16,6 @@ from source_planetscale.mysql.database import (
     Database,
     KeyRow,
     assemble,
-    is_internal_table,
-    key_range_order,
 )
 from source_planetscale.table import Column, Table
 
@@ -30,7 +27,8 @@ def database_of(config: Config) -> Database:
     return Database(config.mysql, config.keyspace)
 
 
-DATABASE = database_of(Config("db.example.com", "shop", "u", "pw-1234", mysql_tls=False))
+PLAIN = Encryption(None, None)
+DATABASE = database_of(Config("db.example.com", "shop", "u", "pw-1234", encryption=PLAIN))
 UUID = "6ace8bcef73211ea87e9f875a4d24e90"
 NO_TABLET = pymysql.OperationalError(
     1105, 'target: shop.-80.primary: no healthy tablet available for \'keyspace:"shop" shard:"-80"\''
@@ -167,65 +165,6 @@ def test_a_table_that_was_created_between_the_queries_is_left_for_the_next_run()
     assert assemble("shop", {"new"}, [], []) == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(f"_vt_{kind}_{UUID}_20200915120410_" for kind in ("hld", "prg", "evc", "drp", "vrp", "x1Z")),
-        *(
-            f"_6ace8bce_f732_11ea_87e9_f875a4d24e90_20200915120410_{kind}"
-            for kind in ("gho", "ghc", "del", "new", "vrepl")
-        ),
-        "_orders_old",
-        "_é ö_old",
-        "_a\nb_old",
-    ],
-)
-def test_internal_tables_are_recognised(name: str) -> None:
-    assert is_internal_table(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "a_vt_b",
-        "_vt_",
-        "_vt_hld",
-        f"_vt_hold_{UUID}_20200915120410_",
-        f"_vt_hld_{UUID}_20200915120410",
-        f"_vt_hld_{UUID}_2020091512041_",
-        f"x_vt_hld_{UUID}_20200915120410_",
-        f"_vt_hld_{UUID}_20200915120410_x",
-        f"_vt_hld_{UUID}_20200915120410_\n",
-        "go_12345678_abcd_ef01_x",
-        "_6ace8bce_f732_11ea_87e9_f875a4d24e90_20200915120410_x",
-        "x_6ace8bce_f732_11ea_87e9_f875a4d24e90_20200915120410_gho",
-        "_20240101_vrepl",
-        "orders_old",
-        "_old",
-        "_orders_older",
-        "_orders_new",
-        "_orders_gho",
-    ],
-)
-def test_tables_that_only_look_internal_are_kept(name: str) -> None:
-    assert not is_internal_table(name)
-
-
-@pytest.mark.parametrize(
-    "ordered",
-    [["0"], ["-"], ["-80", "80-"], ["-40", "40-80", "80-c0", "c0-"], ["-08", "08-1", "1-10c0", "10c0-"]],
-)
-def test_shards_are_ordered_by_key_range(ordered: list[str]) -> None:
-    backwards = ordered[::-1]
-    assert sorted(backwards, key=key_range_order) == ordered
-
-
-@given(st.lists(st.text()))
-def test_shard_names_of_any_kind_can_be_ordered(names: list[str]) -> None:
-    backwards = names[::-1]
-    assert sorted(names, key=key_range_order) == sorted(backwards, key=key_range_order)
-
-
 def test_only_shards_of_exactly_this_keyspace_are_listed(serve: Any) -> None:
     server = serve(SCHEMA)
     assert DATABASE.shards() == ["-80", "80-"]
@@ -280,7 +219,7 @@ def test_the_whole_schema_comes_from_one_shard(serve: Any) -> None:
 
 def test_the_schema_comes_from_a_configured_shard(serve: Any) -> None:
     server = serve(SCHEMA)
-    config = Config("h", "shop", "u", "p", shards=("80-",), tablet_type=TabletType.RDONLY, mysql_tls=False)
+    config = Config("h", "shop", "u", "p", shards=("80-",), tablet_type=TabletType.RDONLY, encryption=PLAIN)
     database_of(config).tables()
     assert set(server.targets("information_schema.")) == {"shop:80-@rdonly"}
 
@@ -399,7 +338,45 @@ def test_tls_is_off_only_where_the_configuration_says_so(serve: Any) -> None:
     server = serve({})
     DATABASE.ping()
     assert server.options["ssl_disabled"] is True
-    assert "ssl" not in server.options
+    assert server.options["ssl"] is None
     database_of(Config("db.example.com", "shop", "u", "pw-1234")).ping()
-    assert server.options["ssl"].check_hostname is True
-    assert "ssl_disabled" not in server.options
+    assert getattr(server.options["ssl"], "check_hostname", None) is True
+    assert server.options["ssl_disabled"] is False
+
+
+def test_tables_are_tried_one_after_the_other_and_what_the_server_says_is_kept(serve: Any) -> None:
+    denied = pymysql.OperationalError(1142, "SELECT command denied to user 'u' for table 'b'")
+    server = serve({"from `b`": denied, "from `a``c`": [(1,)]})
+    told = DATABASE.try_tables(["a`c", "b", "d"], "-80", 60)
+    assert told == {"a`c": None, "b": "SELECT command denied to user 'u' for table 'b'", "d": None}
+    assert set(server.targets("from")) == {"shop:-80@primary"}
+    assert server.open == 0
+
+
+def test_tables_that_there_is_no_time_for_are_left_out(serve: Any) -> None:
+    serve({})
+    assert DATABASE.try_tables(["a", "b"], "-80", -1) == {}
+
+
+def test_a_server_that_goes_away_while_tables_are_tried_is_an_error(serve: Any) -> None:
+    serve({"from `a`": pymysql.OperationalError(2013, "Lost connection to MySQL server")})
+    with pytest.raises(SourceError, match="failed or was lost"):
+        DATABASE.try_tables(["a"], "-80", 60)
+
+
+def test_only_tables_of_the_patterns_are_asked_for_unless_they_are_named(serve: Any) -> None:
+    config = Config("h", "shop", "u", "p", table_patterns=("a%", "_"), encryption=PLAIN)
+    server = serve(SCHEMA)
+    database_of(config).tables()
+    asked = [sql for _, sql in server.asked if "information_schema" in sql]
+    assert len(asked) == 3
+    assert all("and (table_name like %s or table_name like %s)" in sql for sql in asked)
+    assert server.arguments.count(["a%", "_"]) == 3
+    database_of(config).tables(["b"])
+    assert server.arguments.count(["b"]) == 3
+
+
+def test_a_question_that_a_server_declines_has_no_answer(serve: Any) -> None:
+    serve({"vitess_tablets": pymysql.OperationalError(1105, "unsupported"), "a_row": [(1,)]})
+    assert DATABASE.ask("show vitess_tablets") is None
+    assert DATABASE.ask("a_row", "-80", TabletType.REPLICA) == [(1,)]

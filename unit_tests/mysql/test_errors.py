@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from source_planetscale.config import Config
-from source_planetscale.endpoint import TabletType
+from source_planetscale.config.encryption import Encryption
+from source_planetscale.endpoint import TabletType, Tls
 from source_planetscale.errors import ConfigError, InternalError, SourceError, TransientError
 from source_planetscale.mysql.database import Database
 from source_planetscale.mysql.errors import diagnose, is_refusal, is_shard_failure
@@ -241,7 +242,7 @@ def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 def refusal(port: int, host: str = "localhost", ca: str = "") -> str:
-    config = Config(host, "shop", "alice", SECRET, mysql_port=port, tls_ca_certificate=ca)
+    config = Config(host, "shop", "alice", SECRET, mysql_port=port, encryption=Encryption(Tls(authority=ca)))
     with pytest.raises(SourceError) as caught:
         Database(config.mysql, config.keyspace).ping()
     assert SECRET not in caught.value.message

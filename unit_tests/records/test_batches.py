@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from source_planetscale.records.batches import ADDED_COLUMNS, BatchMaker, added_properties
+from source_planetscale.records.added import ADDED_COLUMNS, added_properties
+from source_planetscale.records.batches import BatchMaker
 from source_planetscale.records.sequence import ChangeSequence
-from unit_tests.support.events import NOON, TABLE, change, fields, gtid, rows, small_copy, transaction
+from unit_tests.support.events import NOON, SHARD, TABLE, change, fields, gtid, rows, small_copy, transaction
 from unit_tests.support.fakes import CONFIG
 from unit_tests.support.reading import ONE, THREE, TWO, after, feed, reader
 
@@ -30,7 +31,7 @@ def data(config: Config, responses: Iterable[wire.VStreamResponse], *, copying: 
     """The data of the records that responses make, deletes among them where they are tracked."""
     shard = reader(track_changes=config is not CONFIG) if copying else reader(after(5), track_changes=True)
     maker = BatchMaker(TABLE, config, ChangeSequence(0, 1000), ChangeSequence(0, 0))
-    batch = maker.batch(feed(shard, responses))
+    batch = maker.batch(feed(shard, responses), SHARD)
     return [] if batch is None else [message.record.data for message in batch.messages() if message.record]
 
 
@@ -48,8 +49,8 @@ def test_a_batch_of_left_out_deletes_is_none() -> None:
     runs = reader(after(5), track_changes=True).read(
         transaction(6, fields(), rows(change(ONE))).SerializeToString()
     )
-    assert maker.batch(runs) is None
-    assert maker.batch([]) is None
+    assert maker.batch(runs, SHARD) is None
+    assert maker.batch([], SHARD) is None
 
 
 def test_changes_carry_when_they_were_made_and_a_growing_number() -> None:
@@ -85,7 +86,7 @@ def test_the_schema_names_the_columns_that_records_have() -> None:
 
 def test_the_lines_of_a_batch_and_its_messages_say_the_same() -> None:
     maker = BatchMaker(TABLE, BOTH, ChangeSequence(0, 0), ChangeSequence(0, 0))
-    batch = maker.batch(reader(after(5), track_changes=True).read(CHANGES.SerializeToString()))
+    batch = maker.batch(reader(after(5), track_changes=True).read(CHANGES.SerializeToString()), SHARD)
     assert batch is not None
     messages = [message.record for message in batch.messages()]
     lines = [json.loads(line)["record"] for line in batch.text.splitlines()]

@@ -12,13 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_planetscale.columns.families import FAMILIES, UNKNOWN
-from source_planetscale.records.lines import Phase, RecordBatch, RowFormatter
+from source_planetscale.records.added import Added, ChangeColumns, Metadata
+from source_planetscale.records.jsonl import JsonLines, RecordLines
+from source_planetscale.records.lines import Phase, RowFormatter
+from source_planetscale.records.message import RecordBatch
 from source_planetscale.table import Column, WireColumn
 from source_planetscale.vstream.rows import Rows
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from decimal import Decimal
 
 EMITTED_AT = 1700000000123
@@ -46,16 +49,12 @@ def formatter(
     columns: Sequence[Column],
     phase: Phase = Phase.COPY,
     *,
-    stream: str = "t",
-    namespace: str = "ks",
     enum_labels_on_wire: bool = True,
     primary_key: Sequence[str] = (),
 ) -> RowFormatter:
     return RowFormatter(
         unchanged(columns),
         primary_key,
-        stream=stream,
-        namespace=namespace,
         phase=phase,
         enum_labels_on_wire=enum_labels_on_wire,
         tinyint1_as_boolean=True,
@@ -63,9 +62,13 @@ def formatter(
 
 
 def lines(
-    compiled: RowFormatter, images: Sequence[wire.Row], tails: Iterable[bytes] | None = None
+    compiled: RowFormatter,
+    images: Sequence[wire.Row],
+    added: Sequence[Added] = (),
+    layout: RecordLines | None = None,
 ) -> list[bytes]:
-    return compiled.text(together(images), tails, EMITTED_AT).splitlines(keepends=True)
+    layout = layout or RecordLines("t", "ks")
+    return layout.records(compiled.encoded(together(images), added, EMITTED_AT)).splitlines(keepends=True)
 
 
 def records(
@@ -94,11 +97,6 @@ def test_there_is_a_line_for_each_row_in_order() -> None:
 
 def test_no_rows_give_no_lines() -> None:
     assert lines(formatter([ID]), []) == []
-
-
-def test_tails_may_come_from_an_iterator() -> None:
-    emitted = lines(formatter([ID]), [row(b"1"), row(b"2")], iter([b"", b""]))
-    assert len(emitted) == 2
 
 
 def test_null_is_null_in_every_column_and_no_change() -> None:
@@ -197,8 +195,6 @@ def test_no_text_stands_in_for_a_number_of_the_key() -> None:
     compiled = RowFormatter(
         [column],
         ["k"],
-        stream="t",
-        namespace="ks",
         phase=Phase.CATCH_UP,
         enum_labels_on_wire=True,
         tinyint1_as_boolean=True,
@@ -211,14 +207,13 @@ def changed(columns: Sequence[WireColumn], rows: Sequence[wire.Row]) -> list[dic
     compiled = RowFormatter(
         columns,
         (),
-        stream="t",
-        namespace="ks",
         phase=Phase.CATCH_UP,
         enum_labels_on_wire=True,
         tinyint1_as_boolean=True,
     )
-    tails = [b',"_ab_cdc_cursor":1'] * len(rows)
-    return [json.loads(line)["record"] for line in lines(compiled, rows, tails)]
+    added = [Added(1, None, ChangeColumns("now", deleted=False, cursors=range(1, 2))) for _ in rows]
+    layout = JsonLines().layout("t", "ks", {"id": {}, "today": {}, "m": {}, "_ab_cdc_cursor": {}})
+    return [json.loads(line)["record"] for line in lines(compiled, rows, added, layout)]
 
 
 GONE = WireColumn(Column("gone", "date"), Column("@2", ""), None)
@@ -248,22 +243,36 @@ def test_a_value_that_the_type_of_today_cannot_take_is_nulled_with_a_change_entr
     assert "meta" not in emitted[1]
 
 
-def test_tails_stand_at_the_end_of_the_data() -> None:
+def test_added_columns_stand_at_the_end_of_the_data() -> None:
     columns = [ID, Column("d", "date")]
+    metadata = Metadata('a "position", 100% of it', 5, range(3, 5))
     emitted = lines(
         formatter(columns),
         [row(b"1", b"2024-01-02"), row(b"2", b"0000-00-00")],
-        [b',"_ab_cdc_cursor":7,"x":"100%"', b',"_ab_cdc_cursor":8'],
+        [Added(2, metadata, ChangeColumns("now", deleted=False, cursors=range(7, 9)))],
     )
     first, second = (json.loads(line)["record"] for line in emitted)
-    assert list(first["data"].items())[2:] == [("_ab_cdc_cursor", 7), ("x", "100%")]
-    assert second["data"] == {"id": 2, "d": None, "_ab_cdc_cursor": 8}
+    assert first["data"] == {
+        "id": 1,
+        "d": "2024-01-02",
+        "_planetscale_metadata": {
+            "vgtid_position": 'a "position", 100% of it',
+            "extracted_at": 5,
+            "sequence_number": 3,
+        },
+        "_ab_cdc_updated_at": "now",
+        "_ab_cdc_deleted_at": None,
+        "_ab_cdc_cursor": 7,
+    }
+    assert list(first["data"])[:2] == ["id", "d"]
+    assert second["data"]["_planetscale_metadata"]["sequence_number"] == 4
+    assert second["data"]["_ab_cdc_cursor"] == 8
     assert list(second) == ["stream", "namespace", "data", "meta", "emitted_at"]
 
 
-def test_fewer_tails_than_rows_are_an_error_and_no_lost_row() -> None:
-    with pytest.raises(ValueError, match="size"):
-        lines(formatter([ID]), [row(b"1"), row(b"2")], [b""])
+def test_added_columns_of_another_number_of_rows_are_an_error_and_no_lost_row() -> None:
+    with pytest.raises(ValueError, match="another number of rows"):
+        lines(formatter([ID]), [row(b"1"), row(b"2")], [Added(1, None, ChangeColumns("", False, range(1)))])
 
 
 def test_a_row_with_another_number_of_values_is_an_error() -> None:
@@ -285,7 +294,7 @@ def test_a_row_whose_bytes_do_not_match_its_lengths_is_an_error() -> None:
 
 def test_names_are_escaped() -> None:
     column = Column('a "b" \\ % %b é\n', "int")
-    (line,) = lines(formatter([column], stream='t"%s', namespace="k%b"), [row(b"1")])
+    (line,) = lines(formatter([column]), [row(b"1")], layout=RecordLines('t"%s', "k%b"))
     record = json.loads(line)["record"]
     assert (record["stream"], record["namespace"]) == ('t"%s', "k%b")
     assert record["data"] == {'a "b" \\ % %b é\n': 1}
@@ -371,12 +380,13 @@ def test_a_batch_gives_the_lines_of_its_rows_one_by_one(
     assert lines(compiled, rows) == one_by_one
 
 
-def batch(texts: Sequence[bytes]) -> RecordBatch:
-    return RecordBatch(b"".join(texts), len(texts), stream="t", namespace="ks", emitted_at_ms=EMITTED_AT)
+def batch(compiled: RowFormatter, images: Sequence[wire.Row]) -> RecordBatch:
+    rows = compiled.encoded(together(images), [], EMITTED_AT)
+    return RecordBatch([rows], stream="t", namespace="ks", shard="-", copied=True)
 
 
 def test_a_batch_passes_for_a_record_message_of_its_stream() -> None:
-    message = batch([b"{}\n", b"{}\n"])
+    message = batch(formatter([ID]), [row(b"1"), row(b"2")])
     assert isinstance(message, AirbyteMessage)
     assert message.type is Type.RECORD
     assert message.record is not None
@@ -394,7 +404,7 @@ def test_plain_messages_equal_the_lines() -> None:
         row(*[b"\xff"] * len(FAMILIES)),
     ]
     emitted = lines(formatter(columns), rows)
-    messages = batch(emitted).messages()
+    messages = batch(formatter(columns), rows).messages()
     assert [_plain(message) for message in messages] == [json.loads(line)["record"] for line in emitted]
 
 
@@ -412,8 +422,7 @@ def _plain(message: AirbyteMessage) -> dict[str, Any]:
 
 
 def test_plain_messages_can_be_serialized_by_the_cdk() -> None:
-    emitted = lines(formatter([Column("d", "date")]), [row(b"0000-00-00")])
-    (message,) = batch(emitted).messages()
+    (message,) = batch(formatter([Column("d", "date")]), [row(b"0000-00-00")]).messages()
     assert AirbyteMessageSerializer.dump(message)["record"]["meta"] == {
         "changes": [{"field": "d", "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}]
     }

@@ -194,6 +194,12 @@ class FakeDatabase:
     def binlog_status(self, shard: str, tablet_type: TabletType) -> BinlogStatus | None:  # noqa: ARG002 - of Schema
         return self.status
 
+    def ask(self, _sql: str, _shard: object = None, _tablet_type: object = None) -> None:
+        return None
+
+    def try_tables(self, names: Sequence[str], _shard: str, _seconds: float) -> dict[str, str | None]:
+        return dict.fromkeys(names)
+
 
 @dataclass
 class Outcome:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from source_planetscale.records.lines import RecordBatch
+from source_planetscale.records.message import RecordBatch
 from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.support.events import (

@@ -14,7 +14,7 @@ from airbyte_cdk.models import SyncMode, Type
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from source_planetscale.records.lines import RecordBatch
+from source_planetscale.records.message import RecordBatch
 from source_planetscale.state import StreamState
 from unit_tests.support.events import (
     KEYLESS,

@@ -6,13 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-import orjson
 import pytest
 from airbyte_cdk.models import SyncMode, Type
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from source_planetscale.records.lines import RecordBatch
+from source_planetscale.columns import Form
+from source_planetscale.records.encoded import Cells, EncodedRows
+from source_planetscale.records.message import RecordBatch
 from source_planetscale.state import StreamState
 from source_planetscale.sync.delivery import Delivery
 from source_planetscale.sync.tasks import Tasks
@@ -174,14 +175,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def comes(stream: str, last: int, *ids: int, ended: bool = False, size: int = 1) -> tuple[str, Delivery]:
     """What a shard delivers: rows up to a position."""
-    lines = b"".join(
-        orjson.dumps(
-            {"type": "RECORD", "record": {"stream": stream, "data": {"id": number, "label": "x"}}},
-            option=orjson.OPT_APPEND_NEWLINE,
-        )
-        for number in ids
-    )
-    batch = RecordBatch(lines, len(ids), stream=stream, namespace="shop", emitted_at_ms=0) if ids else None
+    batch = None
+    if ids:
+        cells = [
+            Cells([b"%d" % number for number in ids], Form.JSON, has_nulls=False),
+            Cells([b"x"] * len(ids), Form.BARE, has_nulls=False),
+        ]
+        rows = EncodedRows(("id", "label"), cells, {}, [], len(ids), 0)
+        batch = RecordBatch([rows], stream=stream, namespace="shop", shard=SHARD, copied=False)
     return stream, Delivery(SHARD, after(last), batch, size, ended=ended)
 
 

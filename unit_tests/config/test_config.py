@@ -10,7 +10,8 @@ import certifi
 import pytest
 
 from source_planetscale.config import FIELDS, Config, InvalidPositionPolicy, normalise
-from source_planetscale.endpoint import TabletType
+from source_planetscale.config.encryption import Encryption
+from source_planetscale.endpoint import TabletType, Tls
 from source_planetscale.errors import ConfigError, SourceError
 
 MINIMAL = {"host": "db.example.com", "database": "shop", "username": "u", "password": "pw-1234"}
@@ -70,14 +71,17 @@ def test_every_field_arrives() -> None:
         mysql_port=15306,
         grpc_port=15991,
         mysql_tls=False,
-        grpc_tls=False,
+        grpc_tls=True,
         tls_ca_certificate=ca,
         cells=" zone1 ",
         invalid_cdc_cursor_position_behavior="Re-sync data",
         checkpoint_target_interval_seconds=5,
     )
     assert config == Config(
-        **MINIMAL,
+        "db.example.com",
+        "shop",
+        "u",
+        "pw-1234",
         tablet_type=TabletType.REPLICA,
         shards=("-80",),
         include_metadata=True,
@@ -88,9 +92,7 @@ def test_every_field_arrives() -> None:
         tinyint1_as_boolean=False,
         mysql_port=15306,
         grpc_port=15991,
-        mysql_tls=False,
-        grpc_tls=False,
-        tls_ca_certificate=ca.strip() + "\n",
+        encryption=Encryption(mysql=None, grpc=Tls(authority=ca.strip() + "\n")),
         cells="zone1",
         invalid_position_policy=InvalidPositionPolicy.RESYNC,
         checkpoint_seconds=5.0,
@@ -265,7 +267,8 @@ def test_a_whole_float_counts_as_an_integer() -> None:
 
 def test_a_certificate_with_written_out_line_ends_is_read() -> None:
     pem = Path(certifi.where()).read_text(encoding="utf-8").strip()
-    assert parse(tls_ca_certificate=pem.replace("\n", "\\n")).tls_ca_certificate == pem + "\n"
+    written_out = parse(tls_ca_certificate=pem.replace("\n", "\\n"))
+    assert written_out.mysql.tls == Tls(authority=pem + "\n")
 
 
 @pytest.mark.parametrize("raw", [[], "text", None, 5])

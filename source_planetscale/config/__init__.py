@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
-from source_planetscale.endpoint import Endpoint, Keyspace, TabletType
+from source_planetscale.config.encryption import FIELDS as SSL_MODE_FIELDS
+from source_planetscale.config.encryption import Encryption, encryption
+from source_planetscale.config.ssh import FIELDS as TUNNEL_FIELDS
+from source_planetscale.config.ssh import ssh_server
+from source_planetscale.config.values import Values, canonical, refused
+from source_planetscale.endpoint import Detour, Endpoint, Keyspace, SshServer, TabletType, Tls
 from source_planetscale.errors import ConfigError
 from source_planetscale.follow.patience import Patience
 from source_planetscale.vstream.position import Position, PositionError
@@ -35,15 +40,18 @@ FIELDS = (
     "checkpoint_target_interval_seconds",
     "mysql_port",
     "grpc_port",
+    "cells",
     "mysql_tls",
     "grpc_tls",
     "tls_ca_certificate",
-    "cells",
+    "ssl_mode",
+    "tunnel_method",
+    "table_filters",
 )
 """The names that the spec gives to the fields, in the order of the form."""
 
+_FILTER_FIELDS = ("database_name", "table_name_patterns")
 _TINYINT_OPTION = "do_not_treat_tiny_int_as_boolean"
-_HIGHEST_PORT = 65535
 
 
 class InvalidPositionPolicy(Enum):
@@ -58,13 +66,16 @@ class Config:
     """One parsed configuration; the field texts are in `spec.json`.
 
     Attributes:
-        shards: The shards to read, trimmed, without duplicates; empty means all.
+        shards: The shards to read as they are written, and ranges of shards; empty means all.
         starting_gtids: keyspace -> shard -> position with its flavor prefix.
         max_retries: Attempts without progress that follow a failed one.
         timeout_seconds: How long a shard may go without progress.
         cells: Names of Vitess cells separated by commas; empty means vtgate's own.
         checkpoint_seconds: Longest time between two checkpoints of a stream that makes progress.
-        tls_ca_certificate: PEM text of a private certificate authority, or empty for the system's.
+        encryption: How each of the two ports is encrypted.
+        ssh_server: Through whom the ports are reached; None means directly.
+        detours: Port -> the way there, within `reached`.
+        table_patterns: SQL LIKE patterns of the tables that are discovered; empty means all.
     """
 
     host: str
@@ -81,9 +92,10 @@ class Config:
     tinyint1_as_boolean: bool = True
     mysql_port: int = 3306
     grpc_port: int = 443
-    mysql_tls: bool = True
-    grpc_tls: bool = True
-    tls_ca_certificate: str = ""
+    encryption: Encryption = field(default_factory=Encryption)
+    ssh_server: SshServer | None = None
+    detours: Mapping[int, Detour] = field(default_factory=dict)
+    table_patterns: tuple[str, ...] = ()
     cells: str = ""
     invalid_position_policy: InvalidPositionPolicy = InvalidPositionPolicy.FAIL
     checkpoint_seconds: float = 60.0
@@ -91,17 +103,17 @@ class Config:
     @property
     def mysql(self) -> Endpoint:
         """Vtgate's MySQL port."""
-        return self._endpoint(self.mysql_port, tls=self.mysql_tls)
+        return self._endpoint(self.mysql_port, self.encryption.mysql)
 
     @property
     def grpc(self) -> Endpoint:
         """Vtgate's gRPC port."""
-        return self._endpoint(self.grpc_port, tls=self.grpc_tls)
+        return self._endpoint(self.grpc_port, self.encryption.grpc)
 
     @property
     def keyspace(self) -> Keyspace:
         """What is read."""
-        return Keyspace(self.database, self.tablet_type, self.shards, self.cells)
+        return Keyspace(self.database, self.tablet_type, self.shards, self.cells, self.table_patterns)
 
     @property
     def patience(self) -> Patience:
@@ -109,8 +121,23 @@ class Config:
         resync = self.invalid_position_policy is InvalidPositionPolicy.RESYNC
         return Patience(self.max_retries, self.timeout_seconds, copies_again=resync)
 
-    def _endpoint(self, port: int, *, tls: bool) -> Endpoint:
-        return Endpoint(self.host, port, self.username, self.password, tls, self.tls_ca_certificate)
+    @contextmanager
+    def reached(self) -> Iterator[Config]:
+        """Gives the configuration with ports that can be reached from here, to the end of the block.
+
+        With an SSH server both go through one connection to it, which is made when it is first needed.
+        """
+        if self.ssh_server is None:
+            yield self
+            return
+        from source_planetscale.tunnel import Tunnel
+
+        with Tunnel(self.ssh_server) as tunnel:
+            detours = {port: tunnel.to(self.host, port) for port in {self.mysql_port, self.grpc_port}}
+            yield replace(self, detours=detours)
+
+    def _endpoint(self, port: int, tls: Tls | None) -> Endpoint:
+        return Endpoint(self.host, port, self.username, self.password, tls, self.detours.get(port))
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Config:
@@ -126,15 +153,16 @@ class Config:
         Raises:
             ConfigError: A config error that names the field and what to do.
         """
-        values = _Values(normalise(raw))
+        values = Values(normalise(raw))
         # A resume always sends position and last primary key together: nothing is left to decide.
         values.flag("use_gtid_with_table_pks", False)
         mysql_port = values.port("mysql_port", cls.mysql_port)
         grpc_port = values.port("grpc_port", cls.grpc_port)
+        database = _database(values.text("database"))
         host = _host(values.text("host"), mysql_port, grpc_port)
         return cls(
             host=host,
-            database=_database(values.text("database")),
+            database=database,
             username=values.text("username"),
             password=values.text("password"),
             tablet_type=_tablet_type(values),
@@ -144,12 +172,12 @@ class Config:
             starting_gtids=_starting_gtids(values.text("starting_gtids")),
             max_retries=values.whole("max_retries", cls.max_retries, least=0),
             timeout_seconds=float(values.whole("timeout_seconds", int(cls.timeout_seconds), least=1)),
-            tinyint1_as_boolean=not values.options().flag(_TINYINT_OPTION, default=False),
+            tinyint1_as_boolean=not _options(values).flag(_TINYINT_OPTION, default=False),
             mysql_port=mysql_port,
             grpc_port=grpc_port,
-            mysql_tls=values.flag("mysql_tls", cls.mysql_tls),
-            grpc_tls=values.flag("grpc_tls", cls.grpc_tls),
-            tls_ca_certificate=_certificate(values.text("tls_ca_certificate")),
+            encryption=encryption(values),
+            ssh_server=ssh_server(values),
+            table_patterns=_table_patterns(values, database),
             cells=values.text("cells").strip() or _own_cells(host),
             invalid_position_policy=_policy(
                 values.text("invalid_cdc_cursor_position_behavior", InvalidPositionPolicy.FAIL.value)
@@ -181,22 +209,20 @@ def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(raw, Mapping):
         raise ConfigError("The configuration must be a JSON object; check the file or the form.")
-    values = {"username": "", "password": "", **_canonical(raw, FIELDS)}
+    values = {"username": "", "password": "", **canonical(raw, FIELDS)}
     if "options" in values:
         options = _normalised_options(values.pop("options"))
         if options is not None:
             values["options"] = options
+    for name, fields in {"ssl_mode": SSL_MODE_FIELDS, "tunnel_method": TUNNEL_FIELDS}.items():
+        if isinstance(values.get(name), Mapping):
+            values[name] = canonical(values[name], fields)
+    if isinstance(values.get("table_filters"), list):
+        values["table_filters"] = [
+            canonical(entry, _FILTER_FIELDS) if isinstance(entry, Mapping) else entry
+            for entry in values["table_filters"]
+        ]
     return values
-
-
-def _canonical(raw: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    # An exact key wins over one in another case, whichever comes first.
-    by_folded_name = {name.casefold(): name for name in names}
-    folded = {
-        by_folded_name.get(key.casefold(), key): value for key, value in raw.items() if value is not None
-    }
-    exact = {name: raw[name] for name in names if raw.get(name) is not None}
-    return folded | exact
 
 
 def _normalised_options(options: Any) -> Any:
@@ -205,58 +231,21 @@ def _normalised_options(options: Any) -> Any:
         return None
     if not isinstance(options, Mapping):
         return options
-    values = _canonical(options, (_TINYINT_OPTION,))
+    values = canonical(options, (_TINYINT_OPTION,))
     return {_TINYINT_OPTION: values.get(_TINYINT_OPTION, False)}
 
 
-class _Values:
-    """Typed access to a normalised object; no message ever shows a value, it may be a secret."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
-
-    def text(self, name: str, default: str = "") -> str:
-        value = self._values.get(name, default)
-        if not isinstance(value, str):
-            raise _refused(name, "must be a text")
-        return value
-
-    def flag(self, name: str, default: bool) -> bool:
-        value = self._values.get(name, default)
-        if not isinstance(value, bool):
-            raise _refused(name, "must be true or false")
-        return value
-
-    def whole(self, name: str, default: int, least: int, most: int | None = None) -> int:
-        value = self._values.get(name, default)
-        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        # JSON Schema counts 3.0 as an integer; Python counts True as one.
-        whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
-        if not whole or value < least or (most is not None and value > most):
-            raise _refused(name, f"must be a whole number {limits}")
-        return int(value)
-
-    def port(self, name: str, default: int) -> int:
-        return self.whole(name, default, least=1, most=_HIGHEST_PORT)
-
-    def options(self) -> _Values:
-        options = self._values.get("options", {})
-        if not isinstance(options, Mapping):
-            raise _refused("options", f'must be an object such as {{"{_TINYINT_OPTION}": false}}')
-        return _Values(options)
-
-
-def _refused(name: str, rule: str) -> ConfigError:
-    return ConfigError(f"The configuration field {name} {rule}. Correct it and try again.")
+def _options(values: Values) -> Values:
+    return values.inner("options", f'{{"{_TINYINT_OPTION}": false}}') or Values({})
 
 
 def _host(text: str, mysql_port: int, grpc_port: int) -> str:
     text = text.strip()
     if not text:
-        raise _refused("host", "is missing: enter the host name, such as aws.connect.psdb.cloud")
+        raise refused("host", "is missing: enter the host name, such as aws.connect.psdb.cloud")
     if _is_address(text):
         return text
-    not_bare = _refused(
+    not_bare = refused(
         "host",
         "must be a bare host name such as aws.connect.psdb.cloud, without user, path or query",
     )
@@ -270,7 +259,7 @@ def _host(text: str, mysql_port: int, grpc_port: int) -> str:
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise not_bare
     if port is not None and port not in {mysql_port, grpc_port}:
-        raise _refused("host", f"names port {port}: enter ports in mysql_port and grpc_port instead")
+        raise refused("host", f"names port {port}: enter ports in mysql_port and grpc_port instead")
     return name
 
 
@@ -285,9 +274,9 @@ def _is_address(text: str) -> bool:
 def _database(text: str) -> str:
     name = text.strip()
     if not name:
-        raise _refused("database", "is missing: enter the name of the database (the keyspace)")
+        raise refused("database", "is missing: enter the name of the database (the keyspace)")
     if set(name) & set("@:/"):
-        raise _refused(
+        raise refused(
             "database",
             "must be the bare name of the database (the keyspace); choose shards and tablet type "
             "with the fields shards, use_replica and use_rdonly",
@@ -295,7 +284,7 @@ def _database(text: str) -> str:
     return name
 
 
-def _tablet_type(values: _Values) -> TabletType:
+def _tablet_type(values: Values) -> TabletType:
     replica, rdonly = values.flag("use_replica", False), values.flag("use_rdonly", False)
     if rdonly:
         return TabletType.RDONLY
@@ -303,14 +292,27 @@ def _tablet_type(values: _Values) -> TabletType:
 
 
 def _shards(text: str) -> tuple[str, ...]:
-    names = (part.strip() for part in text.split(","))
-    return tuple(dict.fromkeys(name for name in names if name))
+    return tuple(dict.fromkeys(text.replace(",", " ").split()))
+
+
+def _table_patterns(values: Values, database: str) -> tuple[str, ...]:
+    form = f'{{"database_name": "{database}", "table_name_patterns": ["order%"]}}'
+    patterns: list[str] = []
+    for entry in values.items("table_filters", form):
+        name = entry.needed("database_name")
+        if name != database:
+            raise entry.refused("database_name", f"must be {database}, which is the database of this source")
+        own = entry.texts("table_name_patterns")
+        if not own:
+            raise entry.refused("table_name_patterns", "is missing: enter at least one pattern")
+        patterns += own
+    return tuple(dict.fromkeys(patterns))
 
 
 def _starting_gtids(text: str) -> Mapping[str, Mapping[str, str]]:
     if not text.strip():
         return {}
-    wrong = _refused(
+    wrong = refused(
         "starting_gtids",
         'must be a JSON text of the form {"keyspace": {"shard": "MySQL56/..."}}, or empty',
     )
@@ -342,20 +344,4 @@ def _policy(text: str) -> InvalidPositionPolicy:
         return InvalidPositionPolicy(text)
     except ValueError:
         choices = " or ".join(f'"{policy.value}"' for policy in InvalidPositionPolicy)
-        raise _refused("invalid_cdc_cursor_position_behavior", f"must be {choices}") from None
-
-
-def _certificate(text: str) -> str:
-    # A form with one-line inputs keeps line ends as the two characters \n.
-    pem = text.replace("\\n", "\n").strip()
-    if not pem:
-        return ""
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
-    except (ssl.SSLError, ValueError):
-        raise _refused(
-            "tls_ca_certificate",
-            "must hold one or more whole certificates in PEM form "
-            "(-----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----)",
-        ) from None
-    return pem + "\n"
+        raise refused("invalid_cdc_cursor_position_behavior", f"must be {choices}") from None

@@ -1,0 +1,51 @@
+"""Which tables Vitess keeps for itself, and why a table that was asked for is not there."""
+
+from __future__ import annotations
+
+import re
+
+# The names that VStream itself takes for internal and never sends changes of, character classes included:
+# go/vt/schema/name.go and online_ddl.go of Vitess 24; the words in capitals are those of Vitess 19 and older
+# (go/vt/schema/tablegc.go).
+_INTERNAL_TABLE = re.compile(
+    r"_vt_[a-zA-Z0-9]{3}_[0-f]{32}_[0-9]{14}_"
+    r"|_vt_(?:HOLD|PURGE|EVAC|DROP)_[0-f]{32}_[0-9]{14}"
+    r"|_[0-f]{8}(?:_[0-f]{4}){3}_[0-f]{12}_[0-9]{14}_(?:gho|ghc|del|new|vrepl)"
+    r"|_.*_old",
+    re.DOTALL,
+)
+
+
+def is_internal_table(name: str) -> bool:
+    """Tells whether Vitess takes a table of this name for one of its own and streams no changes of it.
+
+    Besides the tables of online schema changes and of the table lifecycle that is every name of the
+    form `_*_old`, which pt-online-schema-change leaves behind.
+    """
+    return _INTERNAL_TABLE.fullmatch(name) is not None
+
+
+def about_missing_table(table: str, keyspace: str, database: str) -> str:
+    """Says why a table that the catalog names cannot be read.
+
+    Args:
+        table: The name of the stream.
+        keyspace: The namespace of the stream.
+        database: The keyspace that is configured.
+    """
+    where = f"Table {table} of keyspace {keyspace}"
+    if keyspace != database:
+        return (
+            f"{where} cannot be read, since this source reads database {database}. Take the stream out of "
+            f"the connection, or make a source for {keyspace}."
+        )
+    if is_internal_table(table):
+        return (
+            f"{where} cannot be read: by its name it is one of the tables that Vitess keeps for itself or "
+            "that an online schema change has left behind, and VStream sends no changes of them. Rename "
+            "the table if it is yours, or take the stream out of the connection."
+        )
+    return (
+        f"{where} was not found. It was dropped or renamed, is a view, or the user may not read it: refresh "
+        "the source's schema and take the stream out of the connection."
+    )

@@ -1,0 +1,1 @@
+"""Airbyte's PROTOBUF messages; see airbyte.proto."""
