@@ -256,10 +256,14 @@ def test_the_other_commands_touch_no_socket(
 def test_records_that_no_state_has_covered_come_again(database: EmbeddedDatabase) -> None:
     config = database.config("shop", max_retries=0)
     catalog = discovered(config, TABLE)
-    database.fault("cut", shard="80-", after_bytes=200_000)
+    database.fault(
+        "error", shard="80-", after_events=150, code="PERMISSION_DENIED", message="auth failure", times=0
+    )
     cut, first = read_over_sockets(config, catalog)
     assert cut.exit_code == 1
     assert first.completes == []
+    assert len(first.records) < COUNT
+    database.clear_faults()
     rest, second = read_over_sockets(config, catalog, state=cut.state)
     assert rest.exit_code == 0
     assert set(ids(first.data(TABLE)) + ids(second.data(TABLE))) == set(range(COUNT))
