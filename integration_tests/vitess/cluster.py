@@ -12,6 +12,7 @@ import shutil
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pymysql
 
 from integration_tests.vitess.install import install
