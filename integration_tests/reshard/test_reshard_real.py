@@ -137,6 +137,7 @@ def test_reshards_one_after_the_other_are_followed(live: LiveTable, reshard: Cal
             workflow.switch_traffic()
             live.sync()
             workflow.complete()
+            workflow.remove_old_tablets()
             shards = targets
     live.sync_the_rest()
     live.assert_followed()
@@ -174,7 +175,8 @@ def test_syncs_one_after_the_other_follow_switches_at_any_moment(
     def sync_until_over() -> None:
         try:
             while not over.is_set():
-                live.sync()
+                done = live.try_sync()
+                assert [error["message"] for error in done.errors] == []
         except BaseException as error:
             failed.append(error)
 

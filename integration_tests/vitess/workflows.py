@@ -109,6 +109,13 @@ class Workflow:
         """Ends it after a switch: the old shards or tables go; a move can `--keep-data`."""
         self._call("complete", *flags)
 
+    def remove_old_tablets(self) -> None:
+        """Removes the tablets of a completed reshard's old shards, whose names may be wanted again."""
+        keyspace, shards = self.sources
+        for shard in shards:
+            for tablet in self._cluster.tablets(keyspace, shard):
+                self._cluster.remove_tablet(tablet)
+
     def cancel(self, *flags: str) -> None:
         """Ends it before a switch: what was copied goes."""
         self._call("cancel", *flags)

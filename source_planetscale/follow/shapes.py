@@ -14,8 +14,8 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from source_planetscale import ddl
-from source_planetscale.errors import TransientError
 from source_planetscale.follow.patience import backoff_seconds
+from source_planetscale.follow.retries import patiently
 from source_planetscale.shape import shape_of
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.position import Goal, Position
@@ -113,16 +113,9 @@ class ShapeFinder:
                 member.cursor = replace(member.cursor, shape=shape_of(member.table.columns))
 
     def _today(self, names: Sequence[str]) -> dict[str, Table]:
-        failures, since = 0, time.monotonic()
-        while True:
-            try:
-                return {table.name: table for table in self._core.database.tables(names, self._shard)}
-            except TransientError:
-                failures += 1
-                if self._core.patience.is_over(failures, time.monotonic() - since):
-                    raise
-                if self._closing.wait(backoff_seconds(failures)):
-                    raise
+        core = self._core
+        tables = patiently(lambda: core.database.tables(names, self._shard), core.patience, self._closing)
+        return {table.name: table for table in tables}
 
     def _ahead(self, members: Sequence[Member]) -> dict[str, list[Statement]] | None:
         """Reads the statements from each table's position to the present; None if that cannot be done."""

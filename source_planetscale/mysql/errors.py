@@ -23,7 +23,14 @@ _FIRST_CLIENT_ERROR = 2000
 _LAST_CLIENT_ERROR = 2999
 
 _NO_TABLET = ("no healthy tablet", "no valid tablet", "is not serving")
-_UNAVAILABLE = ("code = unavailable", "code = deadlineexceeded", "context deadline exceeded")
+_UNAVAILABLE = (
+    # A tablet of which the traffic is being switched away.
+    "operation not allowed in state",
+    "code = code(17)",
+    "code = unavailable",
+    "code = deadlineexceeded",
+    "context deadline exceeded",
+)
 _PERMISSION = ("code = permissiondenied", "code = unauthenticated", "command denied")
 _PLAINTEXT_REFUSED = ("insecure connections", "require_secure_transport")
 

@@ -13,6 +13,7 @@ from source_planetscale.airbyte_errors import traced
 from source_planetscale.errors import ConfigError, SourceError
 from source_planetscale.follow.core import Core
 from source_planetscale.follow.positions import ShardPositions
+from source_planetscale.follow.retries import patiently
 from source_planetscale.mysql.database import Database
 from source_planetscale.mysql.internal_tables import about_missing_table
 from source_planetscale.mysql.shards import selected_shards
@@ -123,10 +124,12 @@ class Replication:
             states: The saved states, likewise.
         """
         names = {configured.stream.name for configured in catalog.streams}
+        database = self._core.database
         try:
-            known = self._core.database.shards()
+            known = patiently(database.shards, self._core.patience, self.sync.interrupted)
             shards = selected_shards(self._config.keyspace, known)
-            tables = {table.name: table for table in self._core.database.tables(names)}
+            described = patiently(lambda: database.tables(names), self._core.patience, self.sync.interrupted)
+            tables = {table.name: table for table in described}
         except SourceError as error:
             self._streams = [_unreadable(configured, error) for configured in catalog.streams]
             return list(self._streams)

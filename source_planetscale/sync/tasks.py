@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import TYPE_CHECKING
 
 from source_planetscale.sync.shard_thread import ShardThread
@@ -97,7 +98,10 @@ class Tasks:
 
     def _start(self, task: _Task) -> None:
         taken = {thread.lane for thread in self._running}
-        lane = next(lane for lane in map(str, range(_STREAMS_AT_ONCE)) if lane not in taken)
+        # The first one uses the connection over which the shard's position was asked for.
+        shard = task.members[0].cursor.shard
+        lanes = chain([shard], (f"{shard} {number}" for number in count(2)))
+        lane = next(lane for lane in lanes if lane not in taken)
         batches = {reading.stream: reading.batches() for reading in task.readings}
         thread = ShardThread(self._core, task.members, batches, self._deliveries, lane)
         self._running.append(thread)
