@@ -50,10 +50,9 @@ def ids(done: Run) -> list[int]:
 
 
 def changed(database: EmbeddedDatabase) -> Run:
-    """A first sync, and changes after it in ten transactions."""
+    """A first sync, and changes after it: two small transactions, and one of several responses."""
     first = read_well(database.config("src"), TABLE)
-    for part in range(10):
-        where = f"id between {part * 40} and {part * 40 + 39}"
+    for where in ("id < 40", "id between 40 and 79", "id >= 80"):
         database.execute(f"update {TABLE} set note = 'new' where {where}", "src")  # noqa: S608 - the test's own
     return first
 
@@ -74,13 +73,15 @@ def test_an_error_in_catch_up_that_does_not_pass_ends_incomplete_and_the_next_sy
 ) -> None:
     first = changed(database)
     database.fault("error", table=TABLE, after_events=12, code=code, message=PASSING[code], times=0)
-    broken = read(database.config("src", max_retries=0), TABLE, state=first.state)
+    broken = read(database.config("src", max_retries=0, timeout_seconds=1), TABLE, state=first.state)
     assert broken.exit_code != 0
     assert broken.statuses(TABLE)[-1] == "INCOMPLETE"
     assert f"table {TABLE}, shard 0" in broken.errors_of(TABLE)[0]
     assert broken.errors[0]["failure_type"] == "transient_error"
     database.clear_faults()
     rest = read_well(database.config("src"), TABLE, state=broken.state)
+    # Each attempt that finished a transaction was progress.
+    assert min(ids(rest)) == 80
     assert set(ids(broken) + ids(rest)) == set(range(COUNT))
 
 
@@ -130,7 +131,7 @@ def test_a_shard_that_is_down_is_incomplete_while_the_other_one_is_read_and_save
     first = read_well(database.config("shop"), TABLE)
     database.execute(f"update {TABLE} set note = 'new'", "shop")  # noqa: S608 - the test's own
     database.fault("down", keyspace="shop", shard="80-")
-    broken = read(database.config("shop", max_retries=1), TABLE, state=first.state)
+    broken = read(database.config("shop", max_retries=1, timeout_seconds=2), TABLE, state=first.state)
     assert broken.exit_code != 0
     assert broken.statuses(TABLE)[-1] == "INCOMPLETE"
     assert "80-" in broken.errors_of(TABLE)[0]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 TABLE = "faults_rows"
 ROWS = 3000
 KILOBYTE = "x" * 1000
+# A timeout that ends retries in a while; a busy machine still connects in it.
+SOON = 3
 # How long the tablets may take to hear of a new configuration of their throttler.
 THROTTLER_SECONDS = 60.0
 # So many of a stream's beats, a second apart, without the change that waits for it mean that it is held back.
@@ -61,7 +63,7 @@ def table(vitess: VitessCluster) -> str:
 
 
 def through(relay: Relay, vitess: VitessCluster, **overrides: object) -> dict[str, object]:
-    return vitess.config("src", grpc_port=relay.port, timeout_seconds=20, **overrides)
+    return vitess.config("src", **{"grpc_port": relay.port, "timeout_seconds": 20, **overrides})
 
 
 def update(vitess: VitessCluster, note: str) -> None:
@@ -129,7 +131,8 @@ def test_a_state_in_the_middle_of_a_large_transaction_stands_before_it(
     first = read_well(vitess.config("src"), table)
     update(vitess, "concat('new', note)")
     relay.always(cut(1_000_000, slowed=0.01))
-    broken = read(through(relay, vitess, max_retries=0), table, state=first.state)
+    config = through(relay, vitess, max_retries=0, timeout_seconds=SOON)
+    broken = read(config, table, state=first.state)
     assert broken.statuses(table)[-1] == "INCOMPLETE"
     relay.heal()
     done = read_well(through(relay, vitess), table, state=broken.state)
@@ -150,11 +153,11 @@ def test_an_end_of_retries_is_incomplete_with_its_progress_saved(
 ) -> None:
     relay.plan(cut(1_000_000, slowed=0.01))
     relay.always(refuse())
-    broken = read(through(relay, vitess, max_retries=1), table)
+    broken = read(through(relay, vitess, max_retries=1, timeout_seconds=SOON), table)
     assert broken.exit_code != 0
     assert broken.statuses(table)[-1] == "INCOMPLETE"
     (message,) = broken.errors_of(table)
-    assert "2 attempts without progress" in message
+    assert re.search(r"stopped after \d+ attempts without progress", message)
     assert "table faults_rows, shard 0" in message
     relay.heal()
     # Nothing was written meanwhile: the position is the same, and the copy goes on all the same.
@@ -168,7 +171,7 @@ def test_a_stalled_connection_is_given_up_and_read_on_over_a_new_one(
 ) -> None:
     relay.plan(stall(1_000_000))
     # Retries enough for a machine on which a good connection takes longer than the timeout as well.
-    done = read_well({**through(relay, vitess, max_retries=20), "timeout_seconds": 3}, table)
+    done = read_well(through(relay, vitess, max_retries=20, timeout_seconds=3), table)
     assert len(relay.met) == 1
     assert ids(done) == list(range(ROWS))
     assert any("nothing came for 3 seconds" in line for line in done.logs)
@@ -178,7 +181,7 @@ def test_a_sync_longer_than_the_timeout_goes_on_while_there_is_progress(
     vitess: VitessCluster, table: str, relay: Relay
 ) -> None:
     relay.always(delay(0.05))
-    done = read_well({**through(relay, vitess, max_retries=0), "timeout_seconds": 6}, table)
+    done = read_well(through(relay, vitess, max_retries=0, timeout_seconds=6), table)
     emitted = [record["emitted_at"] for record in done.record_messages(table)]
     assert emitted[-1] - emitted[0] > 6000
     assert ids(done) == list(range(ROWS))
@@ -190,7 +193,7 @@ def test_a_position_that_cannot_be_looked_up_is_an_error_and_no_empty_success(
 ) -> None:
     state = read_well(vitess.config("src"), table).state if synced_before else None
     relay.always(refuse())
-    done = read(through(relay, vitess, max_retries=1), table, state=state)
+    done = read(through(relay, vitess, max_retries=1, timeout_seconds=SOON), table, state=state)
     assert done.exit_code != 0
     assert done.statuses(table)[-1] == "INCOMPLETE"
     assert "current position of shard 0 of keyspace src could not be read" in done.errors_of(table)[0]
@@ -402,8 +405,10 @@ def test_a_copy_of_a_key_that_the_server_cannot_resume_starts_again(
         keys: list[object] = list(labels) if name == "enum" else [n / 10 for n in range(len(labels))]
         insert(vitess, "src", "0", table, [(key, KILOBYTE) for key in keys])
         relay.plan(cut(700_000, slowed=0.01))
-        broken = read(through(relay, vitess, max_retries=0), table)
+        relay.always(refuse())
+        broken = read(through(relay, vitess, max_retries=0, timeout_seconds=SOON), table)
         assert broken.statuses(table)[-1] == "INCOMPLETE"
+        relay.heal()
         done = read_well(through(relay, vitess), table, state=broken.state)
         assert sorted(map(str, ids_of_any(done, table))) == sorted(map(str, keys))
 
@@ -417,7 +422,8 @@ def test_a_sync_that_was_cut_in_the_copy_brings_the_changes_since(
 ) -> None:
     relay.plan(cut(1_000_000, slowed=0.01))
     relay.always(refuse())
-    broken = read(through(relay, vitess, max_retries=0, include_cdc_columns=True), table)
+    config = through(relay, vitess, max_retries=0, timeout_seconds=SOON, include_cdc_columns=True)
+    broken = read(config, table)
     copied = max(ids(broken))
     on_shard(vitess, "src", "0", "delete from faults_rows where id = 1")
     update(vitess, f"'new' where id in (2, {copied + 100})")
