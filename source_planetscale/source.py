@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from contextlib import contextmanager
@@ -30,13 +31,14 @@ from source_planetscale.inputs import parse_json, read_json, read_text
 from source_planetscale.state import state_messages
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
     from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage
     from airbyte_cdk.sources.streams import Stream
 
     from source_planetscale.sync.replication import Replication
+
+_LOGGER = logging.getLogger("airbyte.source-planetscale")
 
 
 class SourcePlanetscale(AbstractSource):
@@ -156,11 +158,18 @@ class SourcePlanetscale(AbstractSource):
         if self._streams is not None:
             return self._streams
         from source_planetscale.mysql.database import Database
+        from source_planetscale.mysql.internal_tables import cannot_be_streamed
         from source_planetscale.sync.stream import TableStream
 
         with Config.parse(normalise(config)).reached() as parsed:
             tables = Database(parsed.mysql, parsed.keyspace).tables()
-        return [TableStream(table, parsed) for table in tables]
+        for table in tables:
+            if cannot_be_streamed(table.name):
+                _LOGGER.warning(
+                    f"Table {table.name} is left out of the catalog: it has a back-quote in its name, and "
+                    "Vitess cannot stream such a table."
+                )
+        return [TableStream(table, parsed) for table in tables if not cannot_be_streamed(table.name)]
 
     def read(
         self,

@@ -200,6 +200,16 @@ def test_discover_lists_the_tables(command: Command) -> None:
     assert [(s["name"], s["namespace"]) for s in streams] == [("orders", KEYSPACE), ("others", KEYSPACE)]
 
 
+def test_discover_leaves_out_a_table_that_vitess_cannot_stream_and_says_so(
+    command: Command, capfd: pytest.CaptureFixture[str]
+) -> None:
+    quoted = Table(KEYSPACE, "a`b", TABLE.columns, ("id",))
+    command.serve(FakeVtgate({}), FakeDatabase(found=(TABLE, quoted)))
+    messages, _ = command.run("discover", "--config", command.file("c.json", CONFIG))
+    assert [stream["name"] for stream in messages[-1]["catalog"]["streams"]] == ["orders"]
+    assert "Table a`b is left out of the catalog: it has a back-quote" in capfd.readouterr().out
+
+
 # Reads.
 
 
@@ -354,6 +364,17 @@ def test_a_table_that_is_gone_is_an_error_of_its_stream(command: Command) -> Non
     }
     assert tale(messages)[-1] == "ERROR"
     assert error is not None
+
+
+def test_a_table_that_vitess_cannot_stream_is_refused_before_any_stream(command: Command) -> None:
+    vtgate = FakeVtgate({})
+    command.serve(vtgate, FakeDatabase(found=(Table(KEYSPACE, "a`b", TABLE.columns, ("id",)),)))
+    messages, error = command.read("a`b")
+    traces = [message["trace"] for message in messages if message["type"] == "TRACE"]
+    told = next(trace["error"] for trace in traces if trace["type"] == "ERROR")
+    assert told["failure_type"] == "config_error"
+    assert "it has a back-quote in its name" in told["message"]
+    assert (vtgate.opened, error is None) == ([], False)
 
 
 def test_no_command_sends_a_request_over_http(command: Command, requests_mock: Mocker) -> None:

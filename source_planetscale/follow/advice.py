@@ -139,6 +139,15 @@ def about_unreadable_rows(where: str, words: str) -> str:
     return f"Changes of {where} from before a change of its columns cannot be decoded by the server: {words}."
 
 
+def about_misfit(where: str) -> str:
+    """Says that rows fit neither the columns that a table had nor those of today."""
+    return (
+        f"Rows of {where} come with columns that are neither those that the table had when they were written "
+        "nor those of today. Its columns were changed by statements that no stream tells, such as one in a "
+        "comment (/*! ... */) or from a session of another database."
+    )
+
+
 def about_retry(
     where: str, reason: str, failures: int, retries: int, seconds: float, *, resumes: bool
 ) -> str:

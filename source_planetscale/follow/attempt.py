@@ -35,11 +35,13 @@ class Failure:
     Attributes:
         reason: What happened, for a person.
         error: What the server said, or None if it said nothing.
+        misfit: The table whose rows come with a description that does not fit it, or None.
         restarts: Whether a copy has to begin anew.
     """
 
     reason: str
     error: VStreamError | None = None
+    misfit: str | None = None
     restarts: bool = False
 
 
@@ -87,7 +89,7 @@ class Attempt:
         try:
             yield from self._follow(reader, members)
         except ProtocolError as error:
-            return Failure(str(error))
+            return Failure(str(error), misfit=error.table)
         except VStreamError as error:
             yield from _steps(reader, members, [], 0, quiet=True)
             self._core.client.reconnect(self._lane)

@@ -141,6 +141,11 @@ class Members:
             kind = ShardGoneError if error.shard_is_unknown else ConfigError
             yield from self.end([member], error=kind(f"Reading {member.where} failed: {words}"))
 
+    def meet_misfit(self, members: Iterable[Member]) -> Iterator[Step]:
+        """Deals with tables whose rows fit none of their shapes, however often they are asked for."""
+        for member in members:
+            yield from self._copy_again(member, advice.about_misfit(member.where))
+
     def _restart_copy(self, member: Member, reason: str) -> Iterator[Step]:
         if member.handed_over and not member.copy_starts_again:
             words = advice.about_copy_that_waits(member.where, reason)

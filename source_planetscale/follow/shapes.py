@@ -112,6 +112,16 @@ class ShapeFinder:
             if ahead is not None and not ahead[member.name] and member.name in today:
                 member.cursor = replace(member.cursor, shape=shape_of(member.table.columns))
 
+    def renew(self, members: Sequence[Member]) -> None:
+        """Asks again which columns tables have today: a statement that no stream tells may have changed them.
+
+        Args:
+            members: The tables.
+        """
+        today = self._today([member.name for member in members])
+        for member in members:
+            member.table = today.get(member.name, member.table)
+
     def _today(self, names: Sequence[str]) -> dict[str, Table]:
         core = self._core
         tables = patiently(lambda: core.database.tables(names, self._shard), core.patience, self._closing)

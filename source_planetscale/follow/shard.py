@@ -142,7 +142,10 @@ class ShardFollower:
                     return
             if self._renewed_stop(reader, failure):
                 return
-            members = self._members.still(members)
+            # A copy that begins anew is read by itself.
+            members = [
+                member for member in self._members.still(members) if copying or not member.cursor.copying
+            ]
 
     def _new_reader(self, members: Sequence[Member], goal: Position) -> ShardReader:
         served = self._members.served(members)
@@ -177,7 +180,7 @@ class ShardFollower:
     ) -> Generator[Step, None, list[list[Member]]]:
         """Waits for the next attempt, or ends what cannot be read; gives halves to be read by themselves."""
         core, error = self._core, failure.error
-        named = error.names(member.name for member in members) if error else None
+        named = error.names(member.name for member in members) if error else failure.misfit
         culprits = [member for member in members if named in (None, member.name)]
         alone = len(culprits) == 1 or (error is not None and error.is_about_everything)
         permanent = error is not None and error.permanent
@@ -191,6 +194,8 @@ class ShardFollower:
         if error is not None and permanent:
             for member in culprits:
                 yield from self._members.meet_permanent(member, error, failure.reason)
+        elif over and failure.misfit:
+            yield from self._members.meet_misfit(culprits)
         elif over:
             for member in culprits:
                 words = advice.about_giving_up(member.where, failures, failure.reason)
@@ -206,6 +211,8 @@ class ShardFollower:
                 )
             )
             self._closing.wait(wait)
+            if failure.misfit:
+                self._shapes.renew(culprits)
         core.positions.forget_served(self._members.shard)
         yield from self._members.settle_cursors(members, moved=True)
         return []

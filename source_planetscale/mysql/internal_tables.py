@@ -1,4 +1,4 @@
-"""Which tables Vitess keeps for itself, and why a table that was asked for is not there."""
+"""Which tables Vitess keeps for itself or cannot stream, and why a table that was asked for is not there."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ def is_internal_table(name: str) -> bool:
     return _INTERNAL_TABLE.fullmatch(name) is not None
 
 
+def cannot_be_streamed(name: str) -> bool:
+    """Tells whether Vitess ends every stream of a table of this name with an error.
+
+    Seen on Vitess 24: vttablet puts the name in back-quotes as it is, and refuses its own statement then
+    (`UnescapeID err`).
+    """
+    return "`" in name
+
+
 def about_missing_table(table: str, keyspace: str, database: str) -> str:
     """Says why a table that the catalog names cannot be read.
 
@@ -44,6 +53,11 @@ def about_missing_table(table: str, keyspace: str, database: str) -> str:
             f"{where} cannot be read: by its name it is one of the tables that Vitess keeps for itself or "
             "that an online schema change has left behind, and VStream sends no changes of them. Rename "
             "the table if it is yours, or take the stream out of the connection."
+        )
+    if cannot_be_streamed(table):
+        return (
+            f"{where} cannot be read: it has a back-quote in its name, and Vitess cannot stream such a "
+            "table. Rename it, or take the stream out of the connection."
         )
     return (
         f"{where} was not found. It was dropped or renamed, is a view, or the user may not read it: refresh "

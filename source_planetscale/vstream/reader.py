@@ -17,7 +17,7 @@ from source_planetscale import ddl
 from source_planetscale.vstream.binlog_file import BinlogFile
 from source_planetscale.vstream.images import IncompleteRow
 from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
-from source_planetscale.vstream.layout import ShapeUnknown
+from source_planetscale.vstream.layout import ShapeMismatch, ShapeUnknown
 from source_planetscale.vstream.position import Goal
 from source_planetscale.vstream.rows import block_of
 from source_planetscale.vstream.table_reader import CopyBroken, RowRun, RowsExchanged
@@ -35,7 +35,16 @@ FINDINGS = (CopyBroken, IncompleteRow, RowsExchanged, ShapeUnknown)
 
 
 class ProtocolError(Exception):
-    """The server sent what no Vitess sends; reading on could lose rows."""
+    """The server sent what no Vitess sends; reading on could lose rows.
+
+    Attributes:
+        table: The only table that it is about, or None.
+    """
+
+    def __init__(self, words: str, table: str | None = None) -> None:
+        """Takes what was sent, in words without data."""
+        self.table = table
+        super().__init__(words)
 
 
 @dataclass(slots=True)
@@ -261,6 +270,8 @@ class ShardReader:
             table.take_fields(event.field_event, copied=copied)
         except FINDINGS as finding:
             table.finding = finding
+        except ShapeMismatch as error:
+            raise ProtocolError(f"the server sent what makes no sense: {error}", table.name) from None
 
     def _take_statement(self, text: str) -> bool:
         statement = ddl.parse(text)

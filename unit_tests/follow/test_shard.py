@@ -276,13 +276,35 @@ def test_rows_of_a_shape_that_nobody_can_tell_are_copied_again_where_that_is_con
     assert (result.errors, result.ids) == ({}, {"orders": [1, 2]})
 
 
+STRANGER = replace(TABLE, columns=(*TABLE.columns, Column("z", "int")))
+UNFIT: list[Item] = [transaction(7, fields(STRANGER), inserted(row(1, "a", "b", 2)))]
+
+
 def test_a_description_that_fits_neither_then_nor_now_is_tried_again_and_moves_nothing() -> None:
-    stranger = replace(TABLE, columns=(*TABLE.columns, Column("z", "int")))
-    script: list[Item] = [transaction(6), transaction(7, fields(stranger), inserted(row(1, "a", "b", 2)))]
-    result = followed(scripted(script, script[1:], script[1:]), Member(TABLE, after(5)))
-    assert isinstance(result.errors["orders"], TransientError)
-    assert "fits neither the table that was nor the one that is" in str(result.errors["orders"])
+    result = followed(scripted([transaction(6), *UNFIT], UNFIT, UNFIT, UNFIT), Member(TABLE, after(5)))
+    assert isinstance(result.errors["orders"], ConfigError)
+    assert "columns that are neither those that the table had" in str(result.errors["orders"])
     assert (result.ids, result.positions) == ({}, {"orders": gtid(6)})
+
+
+def test_a_table_of_such_a_description_is_copied_again_by_itself_where_that_is_configured() -> None:
+    def serve(cursor: Cursor, tables: Sequence[str]) -> Script:
+        if cursor.copying:
+            return small_copy(ONE, TWO)
+        return [
+            *(UNFIT if "orders" in tables else []),
+            transaction(10, fields(PARTS), inserted(THREE, table="parts")),
+        ]
+
+    vtgate = FakeVtgate({}, serve=serve)
+    result = followed(vtgate, *both(after(5), after(5)), resync=True)
+    assert (result.errors, result.ids) == ({}, {"orders": [1, 2], "parts": [3]})
+
+
+def test_a_description_of_what_the_table_has_become_meanwhile_is_read_after_a_retry() -> None:
+    log: list[Item] = [*UNFIT, transaction(10)]
+    result = followed(scripted(log, log), Member(TABLE, after(5)), database=FakeDatabase(found=[STRANGER]))
+    assert (result.errors, result.ids) == ({}, {"orders": [1]})
 
 
 def test_a_column_that_a_later_statement_renames_goes_to_its_new_name() -> None:
