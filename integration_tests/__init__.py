@@ -2,6 +2,7 @@
 
 - `protocol/`: what the command says, as Airbyte's protocol and the form want it; its life as a process.
 - `state/`: checkpoints, and saved states of every kind.
+- `jobs/`: attempts of jobs, refreshes and clears, as Airbyte's platform makes them.
 - `changes/`: rows and changes, and the columns that order them.
 - `values/`: every MySQL type.
 - `schema/`: discovery, and tables that change.

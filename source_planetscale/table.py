@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,12 @@ class Table:
         primary_key: Names of the key's columns in the order of the key. A table without a primary key
             that has a unique key over NOT NULL columns counts that one, as MySQL itself does; empty if
             there is neither.
+        estimated_rows: About how many rows one shard holds, as InnoDB estimates it; None if it is not known.
+            MySQL lets it be a day old (information_schema_stats_expiry) and far off.
     """
 
     keyspace: str
     name: str
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...] = ()
+    estimated_rows: int | None = field(default=None, compare=False)

@@ -53,6 +53,20 @@ def test_discovery_queries_answer_as_vtgate_does(database: Database) -> None:
     assert kinds == [("BASE TABLE",)]
 
 
+def test_a_table_comes_with_an_estimate_of_its_rows(database: Database) -> None:
+    name = table(database, "c_estimated")
+    run(database, f"insert into {name} values (1,'a'), (2,'b'), (3,'c')")
+    run(database, f"analyze table {name}")
+
+    ((rows,),) = database.execute(
+        f"select table_rows from information_schema.tables where table_schema = database()"
+        f" and table_name = '{name}'",
+        "src:0@primary",
+    )
+
+    assert rows == 3
+
+
 def test_shards_and_targets_answer_as_vtgate_does(database: Database) -> None:
     name = table(database, "c_executed")
     run(database, f"insert into {name} values (1,'a')")

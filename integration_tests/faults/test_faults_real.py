@@ -278,12 +278,20 @@ def test_a_stream_that_vitess_throttles_is_waited_for_and_no_success_before(
             waits = running.enter_context(
                 Command(["read"], vitess.config("src"), configured(table, namespace="src"), first.state)
             )
-            while "catching up" not in waits.next_message("LOG")["log"]["message"]:
+            while not is_rate_limited(waits.next_message("TRACE")):
                 pass
         done = waits.finish()
     assert (broken.statuses(table)[-1], ids(broken)) == ("INCOMPLETE", [])
     assert "nothing came for 10 seconds" in broken.errors_of(table)[0]
     assert (done.statuses(table)[-1], ids(done)) == ("COMPLETE", [7])
+    # STARTED, RUNNING, then RUNNING because of the limit, and once more when the stream goes on.
+    assert done.statuses(table) == ["STARTED", "RUNNING", "RUNNING", "RUNNING", "COMPLETE"]
+
+
+def is_rate_limited(message: Mapping[str, Any]) -> bool:
+    """Whether a message says that a stream waits for the server's throttler."""
+    reasons = message["trace"].get("stream_status", {}).get("reasons") or []
+    return "RATE_LIMITED" in {reason["type"] for reason in reasons}
 
 
 @contextmanager

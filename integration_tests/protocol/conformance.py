@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     # Name and namespace.
     Key = tuple[str, str | None]
 
+RATE_LIMITED = "RATE_LIMITED"
 _ENDS = ("COMPLETE", "INCOMPLETE")
 
 
@@ -47,7 +48,10 @@ def _is_faithful(line: str) -> bool:
 
 
 def stream_events(run: Run) -> Iterator[tuple[Key, str, Json]]:
-    """Every message about a stream: the stream, a status or the message's type, and the message's content."""
+    """Every message about a stream: the stream, a status or the message's type, and the message's content.
+
+    RUNNING with a reason is `RATE_LIMITED`.
+    """
     for message in run.messages:
         if message["type"] == "RECORD":
             record = message["record"]
@@ -56,7 +60,8 @@ def stream_events(run: Run) -> Iterator[tuple[Key, str, Json]]:
             yield _key(message["state"]["stream"]["stream_descriptor"]), "STATE", message["state"]
         elif message["type"] == "TRACE" and message["trace"]["type"] == "STREAM_STATUS":
             status = message["trace"]["stream_status"]
-            yield _key(status["stream_descriptor"]), status["status"], status
+            word = RATE_LIMITED if status.get("reasons") else status["status"]
+            yield _key(status["stream_descriptor"]), word, status
 
 
 def _key(stream: Mapping[str, Any]) -> Key:
@@ -88,7 +93,11 @@ def _is_ordered(words: list[str]) -> bool:
     inner = words[1:-1]
     if not inner:
         return words[-1] == "INCOMPLETE"
-    return inner[0] == "RUNNING" and set(inner[1:]) <= {"RECORD", "STATE"} and inner[-1] != "RECORD"
+    rest = inner[1:]
+    # A stream that was held back says that it goes on.
+    goes_on = rest.count("RUNNING") <= rest.count(RATE_LIMITED)
+    between = {"RECORD", "STATE", "RUNNING", RATE_LIMITED}
+    return inner[0] == "RUNNING" and set(rest) <= between and goes_on and inner[-1] != "RECORD"
 
 
 def state_faults(run: Run) -> list[str]:

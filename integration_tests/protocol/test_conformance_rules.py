@@ -24,8 +24,8 @@ SCHEMA = {**STREAM, "json_schema": {"type": "object", "properties": COLUMNS}}
 ROW = {"id": 1, "day": "2024-02-29", "at": "2024-02-29T00:00:00+00:00"}
 
 
-def status(word: str) -> Json:
-    content = {"stream_descriptor": STREAM, "status": word}
+def status(word: str, **more: object) -> Json:
+    content = {"stream_descriptor": STREAM, "status": word, **more}
     return {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "emitted_at": 1.0, "stream_status": content}}
 
 
@@ -43,6 +43,7 @@ def state(count: float, cursor: str = "c", kind: str = "STREAM") -> Json:
 
 
 STARTED, RUNNING, COMPLETE, INCOMPLETE = map(status, ("STARTED", "RUNNING", "COMPLETE", "INCOMPLETE"))
+LIMITED = status("RUNNING", reasons=[{"type": "RATE_LIMITED"}])
 GOOD = [STARTED, RUNNING, record(), state(1.0), COMPLETE]
 
 
@@ -58,6 +59,11 @@ def test_a_read_as_it_should_be_breaks_no_rule() -> None:
     assert conformance.record_faults(done, [SCHEMA]) == []
 
 
+def test_a_stream_that_is_rate_limited_says_that_it_goes_on() -> None:
+    done = said(STARTED, RUNNING, LIMITED, state(0), RUNNING, record(), state(1, "d"), COMPLETE)
+    assert conformance.order_faults(done, CATALOG) == []
+
+
 @pytest.mark.parametrize(
     "done",
     [
@@ -65,6 +71,8 @@ def test_a_read_as_it_should_be_breaks_no_rule() -> None:
         said(RUNNING, record(), state(1), COMPLETE),
         said(STARTED, record(), state(1), COMPLETE),
         said(STARTED, RUNNING, RUNNING, record(), state(1), COMPLETE),
+        said(STARTED, RUNNING, LIMITED, RUNNING, RUNNING, record(), state(1), COMPLETE),
+        said(STARTED, LIMITED, record(), state(1), COMPLETE),
         said(STARTED, RUNNING, record(), COMPLETE),
         said(STARTED, RUNNING, record(), state(1)),
         said(*GOOD, COMPLETE),

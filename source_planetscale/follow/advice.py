@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from source_planetscale.vstream.errors import VStreamError
 
 _NAMES_SHOWN = 5
+_NAMES_LISTED = 100
+_POSITION_SHOWN = 200
 
 
 def explain(error: VStreamError, endpoint: Endpoint, keyspace: Keyspace) -> str:
@@ -160,11 +162,17 @@ def about_retry(
     )
 
 
-def several(tables: Sequence[str], shard: str) -> str:
-    """Names several tables of a shard for a person."""
-    shown = ", ".join(tables[:_NAMES_SHOWN])
-    more = f" and {len(tables) - _NAMES_SHOWN} more" if len(tables) > _NAMES_SHOWN else ""
-    return f"tables {shown}{more}, shard {shard}"
+def several(tables: Sequence[str], shard: str, *, all_names: bool = False) -> str:
+    """Names tables of a shard for a person, the first few or almost all."""
+    count = _NAMES_LISTED if all_names else _NAMES_SHOWN
+    shown = ", ".join(tables[:count])
+    more = f" and {len(tables) - count} more" if len(tables) > count else ""
+    return f"table{'s' if len(tables) > 1 else ''} {shown}{more}, shard {shard}"
+
+
+def shortened(position: str) -> str:
+    """A position for the log: one of a server with a long history has a range for each of its primaries."""
+    return position if len(position) <= _POSITION_SHOWN else f"{position[:_POSITION_SHOWN]}..."
 
 
 def about_copy_again(problem: str) -> str:
@@ -183,9 +191,10 @@ def about_giving_up(where: str, failures: int, reason: str) -> str:
     )
 
 
-def about_wait(where: str, seconds: float, timeout: float) -> str:
-    """Says that a stream is quiet; vtgate hides that a tablet throttles it."""
+def about_wait(where: str, seconds: float, timeout: float, *, throttled: bool) -> str:
+    """Says that a stream is quiet, and whether the server has said that it throttles streams."""
+    why = "Vitess throttles VStream" if throttled else "The server may throttle VStream or be busy"
     return (
-        f"Waiting for {where}: nothing came for {seconds:.0f} s. The server may throttle VStream or be busy; "
-        f"after {timeout:g} s the stream is opened anew."
+        f"Waiting for {where}: nothing came for {seconds:.0f} s. {why}; after {timeout:g} s the stream is "
+        "opened anew."
     )

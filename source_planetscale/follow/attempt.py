@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from source_planetscale.follow import advice
 from source_planetscale.follow.member import Step
+from source_planetscale.follow.pace import Pace
 from source_planetscale.follow.stall import StallClock
 from source_planetscale.follow.statements import about_statement
 from source_planetscale.vstream.bundle import Bundle
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from source_planetscale.follow.core import Call, Core
     from source_planetscale.follow.member import Member
+    from source_planetscale.follow.throttling import ThrottleWatch
     from source_planetscale.vstream.reader import ShardReader
     from source_planetscale.vstream.table_reader import RowRun
 
@@ -49,24 +51,32 @@ class Attempt:
     """Opens the streams of one shard, one after the other; `cancel` may be called from any thread."""
 
     def __init__(
-        self, core: Core, closing: threading.Event, lane: str, stall: StallClock | None = None
+        self,
+        core: Core,
+        closing: threading.Event,
+        lane: str,
+        throttling: ThrottleWatch,
+        stall: StallClock | None = None,
     ) -> None:
         """Prepares streams over the connection `lane`, until `closing` is set."""
         self._core = core
         self._closing = closing
         self._lane = lane
         self._stall = stall or StallClock()
+        self._throttling = throttling
         self._call: Call | None = None
         self._stalled = False
 
     def look_after(self, where: str) -> None:
         """Ends the running stream if it stalls for the configured time, and tells of long waits before."""
         idle, timeout = self._stall.idle_seconds, self._core.patience.timeout_seconds
+        self._throttling.look(idle)
         if idle > timeout:
             self._stalled = True
             self.cancel()
         elif self._stall.report_due():
-            self._core.logger.info(advice.about_wait(where, idle, timeout))
+            held = self._throttling.holds_back
+            self._core.logger.info(advice.about_wait(where, idle, timeout, throttled=held))
 
     def cancel(self) -> None:
         """Ends the running stream."""
@@ -110,6 +120,7 @@ class Attempt:
         self._stalled = False
         self._stall.start()
         placed_at = time.monotonic()
+        pace = Pace(placed_at, reader.transactions)
         try:
             if self._closing.is_set():
                 # `cancel` came before there was a call.
@@ -121,6 +132,9 @@ class Attempt:
                 try:
                     runs = self._take(reader, members, raw)
                     now = time.monotonic()
+                    if now >= pace.report_due and not reader.copying and not reader.ended:
+                        where = advice.several(list(members), cursor.shard)
+                        core.logger.info(pace.report(where, reader.transactions, reader.newest, now))
                     quiet = reader.ended or now - placed_at >= _SECONDS_BETWEEN_POSITIONS
                     placed_at = now if quiet else placed_at
                     steps = _steps(reader, members, runs, len(raw), quiet=quiet)
@@ -143,6 +157,7 @@ class Attempt:
         reader.settle()
         if reader.progress != progress:
             self._stall.start()
+            self._throttling.went_on()
         for table in reader.tables.values():
             while table.statements:
                 statement, reshaping = table.statements.pop(0), table.reshaping

@@ -74,6 +74,10 @@ class Schema(Protocol):
         """Tells what a shard's binary log holds; see `Database.binlog_status`."""
         ...
 
+    def throttles_streams(self, shard: str) -> bool:
+        """Tells whether a shard holds streams back; see `Database.throttles_streams`."""
+        ...
+
 
 @dataclass(frozen=True)
 class Core:

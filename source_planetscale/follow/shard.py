@@ -18,6 +18,7 @@ from source_planetscale.follow.legs import next_leg
 from source_planetscale.follow.members import Members
 from source_planetscale.follow.patience import backoff_seconds
 from source_planetscale.follow.shapes import ShapeFinder
+from source_planetscale.follow.throttling import ThrottleWatch
 from source_planetscale.vstream.lastpk import copy_can_resume
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.reader import ShardReader
@@ -57,13 +58,19 @@ class ShardFollower:
         self._members = Members(core, members)
         self._closing = closing
         lane = lane or self._members.shard
-        self._attempt = Attempt(core, closing, lane, stall)
+        self._throttling = ThrottleWatch(core, self._members.shard)
+        self._attempt = Attempt(core, closing, lane, self._throttling, stall)
         self._shapes = ShapeFinder(core, self._members.shard, closing, lane)
         self._where = self._members.where(members)
 
     def look_after(self) -> None:
         """Ends the running stream if it stalls for the configured time, and tells of long waits before."""
         self._attempt.look_after(self._where)
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether Vitess throttles the stream, as far as is known."""
+        return self._throttling.holds_back
 
     def cancel(self) -> None:
         """Ends the wait for the server, after `closing` was set."""
@@ -247,8 +254,10 @@ class ShardFollower:
         elif cursor.copying:
             what = "copying from the start"
         else:
-            what = "catching up from the saved position"
-        self._core.logger.info(f"Reading {self._members.where(members)}: {what}.")
+            what = f"catching up from the saved position {advice.shortened(cursor.position)}"
+        over = f" {len(members)} tables share one stream." if len(members) > 1 else ""
+        where = advice.several([member.name for member in members], self._members.shard, all_names=True)
+        self._core.logger.info(f"Reading {where}: {what}.{over}")
 
 
 def kind_and_place(failure: Exception) -> str:

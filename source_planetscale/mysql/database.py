@@ -16,7 +16,7 @@ from source_planetscale.table import Column, Table
 from source_planetscale.tls import client_context
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from pymysql.connections import Connection
 
@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 _CONNECT_TIMEOUT_SECONDS = 10
 _ANSWER_TIMEOUT_SECONDS = 120
+_QUICK_ANSWER_SECONDS = 5
+# How the throttler names a stream's parts, the catch-up and the copy, and every app
+# (go/vt/vttablet/tabletserver/throttle/throttlerapp/app.go).
+_STREAMERS = {"vstreamer", "rowstreamer", "all"}
 # CR_SERVER_LOST of MySQL's client error reference.
 _LOST = 2013
 
 # vtgate rewrites a plain comparison with database() to the physical schema of the shard that answers;
 # the schema's name in the results is the physical one and differs from shard to shard.
 _BASE_TABLES = """
-    select table_name from information_schema.tables
+    select table_name, table_rows from information_schema.tables
     where table_schema = database() and table_type = 'BASE TABLE'"""
 _COLUMNS = """
     select table_name, ordinal_position, column_name, column_type, character_set_name, is_nullable,
@@ -159,6 +163,22 @@ class Database:
             return None
         return BinlogStatus(_one_line(executed), _one_line(purged), row_image in ("FULL", None))
 
+    def throttles_streams(self, shard: str) -> bool:
+        """Tells whether the throttler of the tablets that serve a shard holds streams back.
+
+        Raises:
+            SourceError: There was no answer within a few seconds.
+        """
+        with self._explained(), self._connect(self._target(shard), _QUICK_ANSWER_SECONDS) as connection:
+            try:
+                rows = _rows(connection, "show vitess_throttled_apps")
+            except _error_types() as error:
+                if is_refusal(error):
+                    return False
+                raise
+        # Its rows: app, when that ends, ratio.
+        return any(_STREAMERS & set(str(app).split(":")) and float(ratio) > 0 for app, _, ratio, *_ in rows)
+
     def ask(
         self, sql: str, shard: str | None = None, tablet_type: TabletType | None = None
     ) -> Sequence[tuple[Any, ...]] | None:
@@ -225,7 +245,7 @@ class Database:
             columns = _rows(connection, _COLUMNS + condition, arguments)
             keys = _rows(connection, _UNIQUE_KEYS + condition, arguments)
         # MySQL compares these names without regard to case.
-        wanted = {name for (name,) in base if names is None or name in names}
+        wanted = {name: rows for name, rows in base if names is None or name in names}
         return assemble(
             self._keyspace.name,
             wanted,
@@ -267,19 +287,20 @@ class Database:
             raise diagnose(error, self._endpoint, self._keyspace) from None
 
     @contextmanager
-    def _connect(self, target: str) -> Iterator[Connection[Any]]:
-        with closing(_open(self._endpoint, target)) as connection:
+    def _connect(self, target: str, seconds: float = _ANSWER_TIMEOUT_SECONDS) -> Iterator[Connection[Any]]:
+        with closing(_open(self._endpoint, target, seconds)) as connection:
             yield connection
 
 
 def assemble(
-    keyspace: str, names: Collection[str], columns: Iterable[ColumnRow], keys: Iterable[KeyRow]
+    keyspace: str, tables: Mapping[str, int | None], columns: Iterable[ColumnRow], keys: Iterable[KeyRow]
 ) -> list[Table]:
     """Puts the rows of information_schema together.
 
     Args:
         keyspace: The keyspace's name, for the tables.
-        names: The base tables to describe; Vitess's internal ones among them are left out.
+        tables: The base tables to describe, with estimates of their rows; Vitess's internal ones among them
+            are left out.
         columns: The columns of these tables, and maybe of others, in any order.
         keys: The parts of their unique keys, and maybe of others, in any order.
     """
@@ -291,13 +312,13 @@ def assemble(
         keys_of[key.table].append(key)
     # A table that is created between the queries comes without columns: the next run sees it whole.
     return [
-        _table(keyspace, name, columns_of[name], keys_of[name])
-        for name in sorted(names)
+        _table(keyspace, name, tables[name], columns_of[name], keys_of[name])
+        for name in sorted(tables)
         if columns_of[name] and not is_internal_table(name)
     ]
 
 
-def _table(keyspace: str, name: str, columns: list[ColumnRow], keys: list[KeyRow]) -> Table:
+def _table(keyspace: str, name: str, rows: int | None, columns: list[ColumnRow], keys: list[KeyRow]) -> Table:
     ordered = sorted(columns, key=lambda row: row.ordinal)
     return Table(
         keyspace=keyspace,
@@ -306,6 +327,7 @@ def _table(keyspace: str, name: str, columns: list[ColumnRow], keys: list[KeyRow
             Column(row.name, row.column_type, row.charset or "", row.is_nullable == "YES") for row in ordered
         ),
         primary_key=_primary_key(ordered, keys),
+        estimated_rows=rows,
     )
 
 
@@ -323,7 +345,7 @@ def _primary_key(columns: list[ColumnRow], keys: list[KeyRow]) -> tuple[str, ...
     return ()
 
 
-def _open(endpoint: Endpoint, target: str) -> Connection[Any]:
+def _open(endpoint: Endpoint, target: str, seconds: float) -> Connection[Any]:
     # Only commands that reach the server pay for this import.
     import pymysql
 
@@ -339,9 +361,9 @@ def _open(endpoint: Endpoint, target: str) -> Connection[Any]:
             database=target,
             charset="utf8mb4",
             autocommit=True,
-            connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-            read_timeout=_ANSWER_TIMEOUT_SECONDS,
-            write_timeout=_ANSWER_TIMEOUT_SECONDS,
+            connect_timeout=min(seconds, _CONNECT_TIMEOUT_SECONDS),
+            read_timeout=seconds,
+            write_timeout=seconds,
             ssl=context,
             ssl_disabled=context is None,
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Mapping
 
 _SECONDS_BETWEEN_REPORTS: Final = 30.0
 
@@ -14,9 +15,19 @@ _SECONDS_BETWEEN_REPORTS: Final = 30.0
 class ProgressLog:
     """Counts rows per shard and says now and then how far and how fast; times in monotonic seconds."""
 
-    def __init__(self, table: str, logger: logging.Logger, now: float) -> None:
-        """Starts at `now`."""
+    def __init__(
+        self, table: str, logger: logging.Logger, now: float, estimates: Mapping[str, int] | None = None
+    ) -> None:
+        """Starts at `now`.
+
+        Args:
+            table: The table's name.
+            logger: Where to say it.
+            now: The time.
+            estimates: About how many rows the copies of shards bring, as far as that is known.
+        """
         self._table = table
+        self._estimates = estimates or {}
         self._logger = logger
         self._rows: Counter[str] = Counter()
         self._started = now
@@ -28,7 +39,9 @@ class ProgressLog:
         if now - self._reported >= _SECONDS_BETWEEN_REPORTS:
             self._reported = now
             phase = "copy phase" if copying else "catch-up"
-            self._logger.info(f"Table {self._table}, shard {shard}, {phase}: {self._figures(shard, now)}.")
+            estimate = self._estimates.get(shard) if copying else None
+            figures = self._figures(shard, now, estimate)
+            self._logger.info(f"Table {self._table}, shard {shard}, {phase}: {figures}.")
 
     def ended(self, shard: str, error: Exception | None, now: float) -> None:
         """Reports the end of a shard."""
@@ -39,7 +52,8 @@ class ProgressLog:
         else:
             self._logger.info(text)
 
-    def _figures(self, shard: str, now: float) -> str:
+    def _figures(self, shard: str, now: float, estimate: int | None = None) -> str:
         rows, seconds = self._rows[shard], now - self._started
         speed = f", {rows / seconds:,.0f} rows/s" if rows and seconds > 0 else ""
-        return f"{rows:,} rows in {seconds:.1f} s{speed}"
+        whole = f" of about {estimate:,}" if estimate else ""
+        return f"{rows:,}{whole} rows in {seconds:.1f} s{speed}"

@@ -53,6 +53,7 @@ class Reading:
         shards: The shards, in the order of their slices; new ones may join while others are read.
         uncovered: Records since the last state.
         covered_at: When the last state was made, in seconds of the monotonic clock.
+        estimates: About how many rows the copies that begin with this sync bring, by shard.
     """
 
     def __init__(
@@ -96,8 +97,16 @@ class Reading:
         self._state_wanted = False
         self._changes = ChangeSequence(state.cdc_cursor, time.time_ns() // 1000)
         self._policy = CheckpointPolicy(sync.config.checkpoint_seconds, now)
-        self._progress = ProgressLog(table.name, sync.logger, now)
+        self.estimates = self._estimates()
+        self._progress = ProgressLog(table.name, sync.logger, now, self.estimates)
         self._remember()
+
+    def _estimates(self) -> dict[str, int]:
+        # One shard was asked for the table; rows are spread evenly in general.
+        estimate = self.table.estimated_rows
+        cursors = [self.state.cursors[shard] for shard in self.shards if shard in self._open]
+        begun = [cursor.shard for cursor in cursors if cursor.copying and cursor.last_pk is None]
+        return dict.fromkeys(begun, estimate) if estimate else {}
 
     def members(self) -> list[Member]:
         """The shards that are to be read, as members of their reading."""

@@ -58,6 +58,11 @@ class ShardThread:
         """Whether the thread has not ended."""
         return self._thread.is_alive()
 
+    @property
+    def held_back(self) -> list[str]:
+        """The streams that Vitess throttles, as far as is known."""
+        return [member.name for member in self._members] if self._follower.is_held_back else []
+
     def start(self) -> None:
         """Starts the thread."""
         for member in self._members:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from airbyte_cdk.models import AirbyteStream, StreamDescriptor, SyncMode
+from airbyte_cdk.models import (
+    AirbyteEstimateTraceMessage,
+    AirbyteMessage,
+    AirbyteStream,
+    AirbyteTraceMessage,
+    EstimateType,
+    StreamDescriptor,
+    SyncMode,
+    TraceType,
+    Type,
+)
 from airbyte_cdk.sources.streams import CheckpointMixin, Stream
 
 from source_planetscale.airbyte_errors import traced
@@ -17,7 +28,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Iterable, Mapping, MutableMapping
 
-    from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteStream
+    from airbyte_cdk.models import ConfiguredAirbyteStream
     from airbyte_cdk.sources.connector_state_manager import ConnectorStateManager
     from airbyte_cdk.sources.utils.schema_helpers import InternalConfig
     from airbyte_cdk.sources.utils.slice_logger import SliceLogger
@@ -139,6 +150,8 @@ class TableStream(CheckpointMixin, Stream):
             raise traced([InternalError(f"Stream {self.name} was read without a connection.")])
         self._state_manager = state_manager
         self._say_what_keyless_means()
+        if reading.estimates:
+            yield self._estimate(sum(reading.estimates.values()))
         if self._config.include_cdc_columns:
             # The numbers of the change cursor are reserved before the first of them leaves.
             yield self._state_message()
@@ -164,6 +177,13 @@ class TableStream(CheckpointMixin, Stream):
 
     def _state_message(self) -> AirbyteMessage:
         return self._checkpoint_state(self.state, self._state_manager)
+
+    def _estimate(self, rows: int) -> AirbyteMessage:
+        estimate = AirbyteEstimateTraceMessage(
+            name=self.name, namespace=self.namespace, type=EstimateType.STREAM, row_estimate=rows
+        )
+        trace = AirbyteTraceMessage(type=TraceType.ESTIMATE, emitted_at=time.time() * 1000, estimate=estimate)
+        return AirbyteMessage(type=Type.TRACE, trace=trace)
 
     def _say_what_keyless_means(self) -> None:
         if self._config.include_cdc_columns and not self._table.primary_key:

@@ -75,6 +75,11 @@ class Tasks:
             for thread in self._running:
                 thread.look_after()
 
+    @property
+    def held_back(self) -> set[str]:
+        """The streams that wait for Vitess's throttler, as far as is known."""
+        return {stream for thread in self._running if thread.running for stream in thread.held_back}
+
     def close(self) -> None:
         """Ends all threads."""
         self._deliveries.close()

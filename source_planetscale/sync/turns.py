@@ -5,7 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from airbyte_cdk.models import Type
+from airbyte_cdk.models import (
+    AirbyteStreamStatus,
+    AirbyteStreamStatusReason,
+    AirbyteStreamStatusReasonType,
+    StreamDescriptor,
+    Type,
+)
+from airbyte_cdk.utils.stream_status_utils import as_airbyte_message
 
 from source_planetscale.errors import TransientError
 from source_planetscale.sync.reading import PAUSE
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.25
 _BURST_SECONDS = 2.0
 _BURST_RECORDS = 10_000
+_RATE_LIMITED = AirbyteStreamStatusReason(type=AirbyteStreamStatusReasonType.RATE_LIMITED)
 # The platform takes a source for dead that gives neither records nor states for an hour or more.
 HEARTBEAT_SECONDS: Final = 600.0
 
@@ -49,6 +57,7 @@ class Turns:
         self._burst_since = 0.0
         self._burst_records = 0
         self._emitted_at = time.monotonic()
+        self._rate_limited: set[str] = set()
         # What the platform sees of a source that lives, and how long it may go without.
         self._seen = (Type.STATE,) if sync.heartbeat else (Type.RECORD, Type.STATE)
         self._silence_seconds = sync.config.checkpoint_seconds if sync.heartbeat else HEARTBEAT_SECONDS
@@ -67,6 +76,7 @@ class Turns:
                 return
             yield from self._keep_alive()
             chosen = self._sync.deliveries.next_stream(self._uncovered(), _POLL_SECONDS)
+            yield from self._tell_rate_limits()
             if chosen is not None and chosen in self._readings:
                 if chosen != self._current:
                     yield from self._leave()
@@ -121,6 +131,18 @@ class Turns:
         if (self._running or self._sync.heartbeat) and now - self._emitted_at >= self._silence_seconds:
             yield from self._leave()
             yield from self._cover(next(iter(self._running or self._readings)))
+
+    def _tell_rate_limits(self) -> Iterator[AirbyteMessage]:
+        """Says which streams wait for Vitess's throttler, and when they go on."""
+        held = self._sync.tasks.held_back & self._running.keys()
+        for stream in sorted(held ^ self._rate_limited):
+            if stream in self._running:
+                reading = self._readings[stream]
+                descriptor = StreamDescriptor(name=stream, namespace=reading.namespace)
+                # Vitess does not say until when, which `quota_reset` would.
+                reasons = [_RATE_LIMITED] if stream in held else None
+                yield as_airbyte_message(descriptor, AirbyteStreamStatus.RUNNING, reasons)
+        self._rate_limited = held
 
     def _interrupted(self) -> Iterator[AirbyteMessage]:
         error = TransientError(

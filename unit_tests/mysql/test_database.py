@@ -103,7 +103,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, Any]], Fake
 
 SCHEMA: dict[str, Any] = {
     "vitess_shards": [("shop/80-",), ("shop/-80",), ("shop2/0",), ("my_shop/-",), ("shopping/0",)],
-    "information_schema.tables": [("b",), ("a",), ("_orders_old",)],
+    "information_schema.tables": [("b", 20), ("a", None), ("_orders_old", 0)],
     "information_schema.columns": [
         ("b", 2, "y", "varchar(9)", "latin1", "YES", ""),
         ("b", 1, "x", "int", None, "NO", "PRI"),
@@ -120,13 +120,13 @@ def table(columns: list[tuple[str, str]], keys: list[tuple[str, int, str | None]
     rows = [
         ColumnRow("t", place, name, "int", None, "NO", mark) for place, (name, mark) in enumerate(columns, 1)
     ]
-    return assemble("shop", {"t"}, reversed(rows), [KeyRow("t", *key) for key in reversed(keys)])[0]
+    return assemble("shop", {"t": None}, reversed(rows), [KeyRow("t", *key) for key in reversed(keys)])[0]
 
 
 def test_tables_and_columns_stand_in_order() -> None:
     rows = [ColumnRow(*row) for row in SCHEMA["information_schema.columns"]]
     keys = [KeyRow(*row) for row in SCHEMA["information_schema.statistics"]]
-    assert assemble("shop", ["b", "a"], rows, keys) == [
+    assert assemble("shop", {"b": 1, "a": None}, rows, keys) == [
         Table("shop", "a", (Column("id", "int", "", False),), ("id",)),
         Table("shop", "b", (Column("x", "int", "", False), Column("y", "varchar(9)", "latin1")), ("x",)),
     ]
@@ -162,7 +162,7 @@ def test_a_table_without_keys_has_none() -> None:
 
 
 def test_a_table_that_was_created_between_the_queries_is_left_for_the_next_run() -> None:
-    assert assemble("shop", {"new"}, [], []) == []
+    assert assemble("shop", {"new": 0}, [], []) == []
 
 
 def test_only_shards_of_exactly_this_keyspace_are_listed(serve: Any) -> None:
@@ -191,6 +191,11 @@ def test_a_keyspace_without_shards_is_a_config_error(serve: Any) -> None:
     assert isinstance(caught.value, ConfigError)
 
 
+def test_tables_come_with_an_estimate_of_their_rows_where_there_is_one(serve: Any) -> None:
+    serve(SCHEMA)
+    assert [table.estimated_rows for table in DATABASE.tables()] == [None, 20]
+
+
 def test_views_and_internal_tables_are_left_out(serve: Any) -> None:
     server = serve(SCHEMA)
     assert [table.name for table in DATABASE.tables()] == ["a", "b"]
@@ -202,7 +207,7 @@ def test_the_number_of_queries_does_not_grow_with_the_tables(serve: Any) -> None
     server = serve(
         {
             **SCHEMA,
-            "information_schema.tables": [(name,) for name in names],
+            "information_schema.tables": [(name, 0) for name in names],
             "information_schema.columns": [(n, 1, "id", "int", None, "NO", "PRI") for n in names],
             "information_schema.statistics": [(n, "PRIMARY", 1, "id") for n in names],
         }
@@ -226,7 +231,7 @@ def test_the_schema_comes_from_a_configured_shard(serve: Any) -> None:
 
 def test_another_shard_answers_for_one_that_is_down(serve: Any) -> None:
     def base_tables(target: str) -> Any:
-        return NO_TABLET if ":-80" in target else [("a",), ("b",)]
+        return NO_TABLET if ":-80" in target else [("a", 1), ("b", 1)]
 
     server = serve({**SCHEMA, "information_schema.tables": base_tables})
     assert [table.name for table in DATABASE.tables()] == ["a", "b"]
@@ -252,7 +257,7 @@ def test_a_lost_connection_is_told_without_asking_other_shards(serve: Any) -> No
 def test_a_server_that_does_not_address_shards_is_asked_for_the_keyspace(serve: Any) -> None:
     def base_tables(target: str) -> Any:
         unknown = pymysql.OperationalError(1049, "unknown database")
-        return unknown if ":" in target else [("a",), ("b",)]
+        return unknown if ":" in target else [("a", 1), ("b", 1)]
 
     server = serve({**SCHEMA, "information_schema.tables": base_tables})
     assert [table.name for table in DATABASE.tables()] == ["a", "b"]
@@ -267,7 +272,7 @@ def test_a_missing_permission_is_told_after_the_keyspace_was_asked(serve: Any) -
 
 
 def test_named_tables_are_asked_for_and_compared_exactly(serve: Any) -> None:
-    server = serve({**SCHEMA, "information_schema.tables": [("a",), ("A",)]})
+    server = serve({**SCHEMA, "information_schema.tables": [("a", 1), ("A", 1)]})
     assert [table.name for table in DATABASE.tables(["a", "missing"])] == ["a"]
     asked = [arguments for arguments in server.arguments if arguments]
     assert asked == [["a", "missing"]] * 3
@@ -380,3 +385,28 @@ def test_a_question_that_a_server_declines_has_no_answer(serve: Any) -> None:
     serve({"vitess_tablets": pymysql.OperationalError(1105, "unsupported"), "a_row": [(1,)]})
     assert DATABASE.ask("show vitess_tablets") is None
     assert DATABASE.ask("a_row", "-80", TabletType.REPLICA) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "held"),
+    [
+        ([], False),
+        ([("online-ddl", "2026-11-26 05:00:00", 1.0)], False),
+        ([("online-ddl", "2026-11-26 05:00:00", 1.0), ("vstreamer", "2026-11-26 05:00:00", 0.9)], True),
+        ([("rowstreamer", None, "1")], True),
+        ([("all", None, "1.0")], True),
+        ([("vstreamer", None, 0)], False),
+        (pymysql.OperationalError(1064, "syntax error at position 5"), False),
+    ],
+)
+def test_streams_are_throttled_where_the_throttler_lists_them(serve: Any, rows: Any, *, held: bool) -> None:
+    server = serve({"vitess_throttled_apps": rows})
+    assert DATABASE.throttles_streams("-80") == held
+    assert server.asked == [("shop:-80@primary", "show vitess_throttled_apps")]
+    assert server.options["read_timeout"] < 10
+
+
+def test_a_throttler_that_cannot_be_asked_is_an_error(serve: Any) -> None:
+    serve({"vitess_throttled_apps": NO_TABLET})
+    with pytest.raises(SourceError, match="No healthy primary tablet"):
+        DATABASE.throttles_streams("-80")

@@ -171,6 +171,7 @@ class FakeDatabase:
         found: The tables of the keyspace.
         names: Its shards.
         failure: What every other question gets, if there is one.
+        throttled: Whether every shard holds streams back.
     """
 
     status: BinlogStatus | None = BinlogStatus(f"{UUID}:1-1000", "", full_images=True)  # noqa: RUF009 - immutable
@@ -178,6 +179,7 @@ class FakeDatabase:
     found: Sequence[Table] = (TABLE,)
     names: Sequence[str] = (SHARD,)
     failure: Exception | None = None
+    throttled: bool = False
 
     def ping(self) -> None:
         if self.failure:
@@ -193,6 +195,10 @@ class FakeDatabase:
 
     def binlog_status(self, shard: str, tablet_type: TabletType) -> BinlogStatus | None:  # noqa: ARG002 - of Schema
         return self.status
+
+    def throttles_streams(self, shard: str) -> bool:  # noqa: ARG002 - of Schema
+        self.ping()
+        return self.throttled
 
     def ask(self, _sql: str, _shard: object = None, _tablet_type: object = None) -> None:
         return None
