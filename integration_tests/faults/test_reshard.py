@@ -21,7 +21,8 @@ NEW_SHARDS = ("-40", "40-80")
 def split_of_lower_shard(vitess: VitessCluster) -> Iterator[str]:
     """Writes the journal that a switch of shard -80 to -40 and 40-80 leaves in its binlog.
 
-    Gives the position at which the new shards begin; there are none, so nothing can be read of them. The sidecar database and the row's text are those of Vitess's vreplication (resharding_journal).
+    Gives the position at which the new shards begin; there are none, so nothing can be read of them.
+    The sidecar database and the row's text are those of Vitess's vreplication (resharding_journal).
     """
     position = executed_position(vitess)
     new = " ".join(f'shard_gtids:{{keyspace:"shop" shard:"{name}" gtid:"{position}"}}' for name in NEW_SHARDS)

@@ -199,32 +199,6 @@ def test_syncs_one_after_the_other_follow_switches_at_any_moment(
     live.assert_followed()
 
 
-@pytest.mark.parametrize("live", [TWO], ids=["2 shards"], indirect=True)
-def test_rows_that_move_to_another_shard_within_a_sync_are_there_after_it(
-    real_cluster: RealCluster, live: LiveTable
-) -> None:
-    live.first_sync()
-    # The shard that is left has much more to tell than the other one, which is read at the same time.
-    left, reached = (homes_of(real_cluster, live, shard) for shard in TWO)
-    for round_ in range(20):
-        live.sql(f"update {{t}} set rev = {-round_} where id < {STILL} and home in {left}")
-    moved = left[0]
-    live.sql(
-        "begin",
-        f"delete from {{t}} where id = {moved} and home = {moved}",
-        f"insert into {{t}} (id, home, rev, note) values ({moved}, {reached[0]}, 1, 'moved')",
-        "commit",
-    )
-    live.sync()
-    live.assert_equal()
-
-
-def homes_of(cluster: RealCluster, live: LiveTable, shard: str) -> tuple[int, ...]:
-    """The homes that a shard has; a row that nobody has changed has the home of its number."""
-    rows = cluster.execute(f"select distinct home from {live.table} order by 1", f"{live.keyspace}:{shard}")
-    return tuple(home for (home,) in rows)
-
-
 # --- 2: completed before it was read --------------------------------------------------------------------
 
 
