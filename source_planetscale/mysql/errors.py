@@ -24,9 +24,11 @@ _LAST_CLIENT_ERROR = 2999
 
 _NO_TABLET = ("no healthy tablet", "no valid tablet", "is not serving")
 _UNAVAILABLE = (
-    # A tablet of which the traffic is being switched away.
+    # While traffic is switched to other tablets.
     "operation not allowed in state",
     "code = code(17)",
+    "is being resharded",
+    "reparent operation in progress",
     "code = unavailable",
     "code = deadlineexceeded",
     "context deadline exceeded",
