@@ -314,7 +314,8 @@ def read_well(
 ) -> Run:
     """Reads streams and asserts that all of it succeeded."""
     done = read(config, *streams, state=state, sync_mode=sync_mode)
-    assert [error["message"] for error in done.errors] == []
+    told = [error["message"] for error in done.errors]
+    assert told == [], told
     assert done.exit_code == 0
     return done
 

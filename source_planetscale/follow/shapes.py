@@ -123,9 +123,14 @@ class ShapeFinder:
             member.table = today.get(member.name, member.table)
 
     def _today(self, names: Sequence[str]) -> dict[str, Table]:
-        core = self._core
-        tables = patiently(lambda: core.database.tables(names, self._shard), core.patience, self._closing)
+        tables = patiently(lambda: self._described(names), self._core.patience, self._closing)
         return {table.name: table for table in tables}
+
+    def _described(self, names: Sequence[str]) -> list[Table]:
+        database = self._core.database
+        # A shard that was replaced has a log, but answers no more: the new ones have its tables.
+        serves = self._shard in database.shards()
+        return database.tables(names, self._shard if serves else None)
 
     def _ahead(self, members: Sequence[Member]) -> dict[str, list[Statement]] | None:
         """Reads the statements from each table's position to the present; None if that cannot be done."""
@@ -173,7 +178,9 @@ class ShapeFinder:
                     for name in ddl.touches(statement, names):
                         if statement.effects_on(name) & RESHAPING:
                             found[name].append((Position.parse(here), statement))
-                if event.type in _ENDS and goal.reached_by(here):
+                # The log of a shard that was replaced ends at its journal.
+                replaced = event.type == wire.JOURNAL and event.journal.migration_type == wire.SHARDS
+                if replaced or (event.type in _ENDS and goal.reached_by(here)):
                     return found
         finally:
             call.cancel()

@@ -123,10 +123,10 @@ class ShardFollower:
             place, cursors = self._place(members), [member.cursor for member in members]
             reader = self._new_reader(members, goal)
             failure = yield from self._attempt.run(reader, {member.name: member for member in members})
+            failure = (yield from self._meet_findings(reader)) or failure
             if reader.journal is not None:
                 yield from self._members.end(members, journal=reader.journal)
                 return
-            failure = (yield from self._meet_findings(reader)) or failure
             members = self._staying(members, copying=copying)
             if self._closing.is_set() or not members:
                 return
