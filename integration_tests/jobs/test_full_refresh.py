@@ -9,11 +9,13 @@ import pytest
 
 from embedded_database.database import EmbeddedDatabase
 from embedded_database.vstream.merged import Limits
+from integration_tests.support.command import configured, read_well, run
 from integration_tests.support.platform import APPEND, OVERWRITE, Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from integration_tests.support.command import Run
     from integration_tests.support.platform import Job
 
 ROWS = 300
@@ -119,3 +121,20 @@ def test_rows_of_before_are_shown_until_the_refresh_has_succeeded(database: Embe
     assert {row["note"][0] for row in platform.rows("keyed")} == {"x"}
     job.attempt()
     assert {row["note"][0] for row in platform.rows("keyed")} == {"y"}
+
+
+def test_without_a_platform_each_full_refresh_copies_everything(database: EmbeddedDatabase) -> None:
+    first = read_well(database.config("src"), "keyed", sync_mode="full_refresh")
+    again = read_well(database.config("src"), "keyed", state=first.state, sync_mode="full_refresh")
+    assert (len(first.records("keyed")), len(again.records("keyed"))) == (ROWS, ROWS)
+
+
+def test_a_number_of_the_job_stands_in_for_the_generation(database: EmbeddedDatabase) -> None:
+    def read_in_job(number: int, state: object = None) -> Run:
+        catalog = configured("keyed", namespace="src", sync_mode="full_refresh")
+        catalog["streams"][0]["sync_id"] = number
+        return run("read", config=database.config("src"), catalog=catalog, state=state)
+
+    first = read_in_job(1)
+    assert len(read_in_job(1, first.state).records("keyed")) == 0
+    assert len(read_in_job(2, first.state).records("keyed")) == ROWS

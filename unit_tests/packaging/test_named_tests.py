@@ -10,7 +10,7 @@ import pytest
 from unit_tests.packaging.project import ROOT, text, toml
 
 FAULTS, CHECKS, PROMISES = "docs/faults.md", "docs/checks.md", "docs/checklist.md"
-PAGES = [FAULTS, CHECKS, PROMISES, "docs/settings.md"]
+PAGES = [FAULTS, CHECKS, PROMISES, "docs/settings.md", "docs/jobs.md"]
 ROOMS = ("unit_tests", "embedded_database", "integration_tests")
 # Modules of the fault page whose every test is a fault.
 WHOLE = ("real", "embedded", "schema", "limits", "replica")
