@@ -127,9 +127,7 @@ class ShardFollower:
                 yield from self._members.end(members, journal=reader.journal)
                 return
             failure = (yield from self._meet_findings(reader)) or failure
-            members = [
-                member for member in self._members.still(members) if copying or not member.cursor.copying
-            ]
+            members = self._staying(members, copying=copying)
             if self._closing.is_set() or not members:
                 return
             if reader.reshaped:
@@ -149,10 +147,11 @@ class ShardFollower:
                     return
             if self._renewed_stop(reader, failure):
                 return
-            # A copy that begins anew is read by itself.
-            members = [
-                member for member in self._members.still(members) if copying or not member.cursor.copying
-            ]
+            members = self._staying(members, copying=copying)
+
+    def _staying(self, members: Sequence[Member], *, copying: bool) -> list[Member]:
+        """Those that are read on together: a copy that begins anew has a stream of its own."""
+        return [member for member in self._members.still(members) if copying or not member.cursor.copying]
 
     def _new_reader(self, members: Sequence[Member], goal: Position) -> ShardReader:
         served = self._members.served(members)

@@ -20,6 +20,7 @@ from unit_tests.support.events import (
     commit,
     ddl,
     gtid,
+    heartbeat,
     last_key,
     response,
     row,
@@ -218,14 +219,17 @@ def test_what_makes_one_table_unreadable_leaves_the_others_complete(found: wire.
     assert positions(outcome) == {"ants": gtid(10), "bees": gtid(5), "cats": gtid(10)}
 
 
-def test_a_table_that_cannot_be_followed_is_copied_after_the_pass_where_that_is_configured() -> None:
+@pytest.mark.parametrize("before", [[], [response(heartbeat())]], ids=["at once", "after a heartbeat"])
+def test_a_table_that_cannot_be_followed_is_copied_after_the_pass_where_that_is_configured(
+    before: list[Item],
+) -> None:
     resync = replace(CONFIG, invalid_position_policy=InvalidPositionPolicy.RESYNC)
     model = ShardModel(SHARD, [[(name, number, "a") for name in NAMES] for number in range(1, 11)])
     error = broken("cannot determine table columns for bees: event has [1], schema has [2]", UNKNOWN)
 
     def serve(cursor: Cursor, tables: Sequence[str]) -> list[Item]:
         responses: list[Item] = list(model.stream(cursor, tables))
-        return [error] if "bees" in tables and not cursor.copying else responses
+        return [*before, error] if "bees" in tables and not cursor.copying else responses
 
     outcome = Reading(FakeVtgate(serve=serve), tables=TABLES, state=saved(after(5)), config=resync).run()
     assert outcome.errors == {}
