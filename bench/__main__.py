@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from bench.report import conditions, write_plot, write_results
-from bench.sections import KEYSPACES, QUICK, SECTIONS, Bench, Size, measure
+from bench.sections import KEYSPACES, SECTIONS, Bench, measure
+from bench.terms import QUICK, Size
 from integration_tests.vitess.cluster import VitessCluster
 from integration_tests.vitess.prerequisites import MissingPrerequisiteError
 from tools import pages
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     size = QUICK if options.quick else Size()
     if options.rows:
-        size = Size(size.rows, size.changes, size.kind_rows, options.rows, size.rounds)
+        size = replace(size, many_rows=options.rows)
     load = [os.getloadavg()[0]]
     try:
         cluster = VitessCluster.start(KEYSPACES, replicas=1)

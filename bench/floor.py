@@ -1,7 +1,7 @@
 """Receives what a read receives and throws it away: the least that any client of VStream can take.
 
-`python -m bench.floor --config ... --catalog ... [--state ...]` writes one line of JSON:
-seconds, CPU seconds, bytes and responses, without the start of Python.
+`python -m bench.floor --config ... --catalog ... [--state ...]` writes one line of JSON: seconds, CPU
+seconds, bytes and responses, without the start of Python. With `--parse` it parses each response.
 """
 
 from __future__ import annotations
@@ -26,22 +26,27 @@ _POSITION_SECONDS = 30.0
 
 
 def responses(options: list[str]) -> Iterator[bytes]:
-    """The responses of one table's first shard, up to the end of the copy or the position of this moment."""
+    """The responses of the first shard, up to the end of a table's copy or the position of this moment."""
     parser = argparse.ArgumentParser()
     for name in ("config", "catalog", "state"):
         parser.add_argument(f"--{name}")
+    parser.add_argument("--parse", action="store_true")
     files = parser.parse_args(options)
     config = Config.parse(json.loads(Path(files.config).read_text()))
-    table = json.loads(Path(files.catalog).read_text())["streams"][0]["stream"]["name"]
+    streams = json.loads(Path(files.catalog).read_text())["streams"]
+    tables = [stream["stream"]["name"] for stream in streams]
     cursor, end = Cursor(config.database, config.shards[0]), ""
     client = VStreamClient(config.grpc, config.keyspace)
     if files.state:
         state = json.loads(Path(files.state).read_text())[0]["stream"]["stream_state"]
         saved = state["shards"][cursor.shard]["cursor"]
         cursor = Cursor.decode(saved, keyspace=cursor.keyspace, shard=cursor.shard)
-        end = client.current_position(table, cursor.shard, _POSITION_SECONDS)
-    call = client.open(cursor, [table], cursor.shard)
-    for raw in call:
+        end = client.current_position(tables[0], cursor.shard, _POSITION_SECONDS)
+    call = client.open(cursor, tables, cursor.shard)
+    # From its own position a shard sends nothing until something is written.
+    for raw in () if end and end == cursor.position else call:
+        if files.parse:
+            wire.VStreamResponse.FromString(raw)
         yield raw
         if end.encode() in raw if end else len(raw) < _SHORT and _copied(raw):
             break

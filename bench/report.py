@@ -18,7 +18,7 @@ from tools.pages import MEASUREMENTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.sections import Line, Size
+    from bench.terms import Line, Size
 
 ROOT = Path(__file__).resolve().parents[1]
 PLOT = ROOT / "docs" / "performance.svg"

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.data import KINDS, REFERENCE, Kind, add_table, change_rows, state_of
+from bench.many_tables import Many, many_tables
 from bench.measure import Cost, best, discarded_pipe, discarded_sockets, discovered, files, read, run_python
+from bench.terms import Line, Size
 from embedded_database.relay import Relay, delay
 
 if TYPE_CHECKING:
@@ -23,45 +25,6 @@ KEYSPACES = {"one": 1, "two": 2, "sixteen": 16}
 _SLOW_READER = 20_000_000
 _NOTHING_NEW_TABLES = 28
 _SLOW_LINK_SECONDS = 0.01
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much is read.
-
-    Attributes:
-        rows: Rows of the copy.
-        changes: Rows of the catch-up.
-        kind_rows: Rows of each kind of table.
-        many_rows: Rows of the largest table, for memory.
-        rounds: How often the side by side measurements are made.
-    """
-
-    rows: int = 1_000_000
-    changes: int = 200_000
-    kind_rows: int = 100_000
-    many_rows: int = 10_000_000
-    rounds: int = 3
-
-
-QUICK = Size(rows=100_000, changes=10_000, kind_rows=10_000, many_rows=200_000, rounds=1)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the results.
-
-    Attributes:
-        what: What was measured.
-        figures: The figures.
-        goal: What is wanted, or empty.
-        met: Whether it holds, None without a goal.
-    """
-
-    what: str
-    figures: str
-    goal: str = ""
-    met: bool | None = None
 
 
 @dataclass
@@ -273,6 +236,35 @@ class Bench:
             counted["seconds"] < 1 and lookups == 2 and streams == 0,
         )
 
+    def many_tables(self) -> Iterator[Line]:
+        """A busy log in which each of some tables has one change, beside a client of the same stream."""
+        self._table("one", "elsewhere", Kind("narrow", {"qty": ("int", "n")}), self.size.commits)
+        config, found = self.config("one"), dict[int, Many]()
+        for many in many_tables(self.cluster, "one", config, self.size):
+            found[many.tables] = many
+            ratio = many.cpu / many.client_cpu
+            yield Line(
+                f"many tables: {many.tables} with a change each after {self.size.commits:,} foreign commits",
+                f"{many.seconds:.2f} s wall, {many.cpu:.2f} s CPU beyond a sync that finds nothing new, "
+                f"{ratio:.2f} x the CPU of a client that parses the same stream; peak {many.peak_mb:.0f} MB, "
+                f"{many.streams} stream(s)",
+                "1 x, 150 MB, 1 stream",
+                ratio <= 1 and many.peak_mb < 150 and many.streams == 1,
+            )
+        one, *more = found.values()
+        for many, goal in zip(more, (1.5, 2.5), strict=True):
+            wall, cpu = many.seconds / one.seconds, many.cpu / one.cpu
+            yield Line(
+                f"many tables: {many.tables} beside 1",
+                f"{wall:.2f} x wall, {cpu:.2f} x CPU",
+                f"{goal} x",
+                max(wall, cpu) <= goal,
+            )
+            yield Line(
+                f"many tables: nothing new in {many.tables}",
+                f"{many.nothing_new:.2f} s after the imports",
+            )
+
     def linear(self) -> Iterator[Line]:
         """The cost over rows and over tables."""
         config = self.config("one")
@@ -348,6 +340,7 @@ SECTIONS = (
     "memory",
     "side_by_side",
     "nothing_new",
+    "many_tables",
     "linear",
     "hot_path",
 )

@@ -93,7 +93,7 @@ def results(conditions: str, lines: Iterable[dict[str, Any]]) -> str:
 
     Args:
         conditions: Sentences on where, when and how it was measured.
-        lines: The attributes of `bench.sections.Line`.
+        lines: The attributes of `bench.terms.Line`.
     """
     marks = {None: "", True: "yes", False: "**no**"}
     rows = ((line["what"], line["figures"], line["goal"], marks[line["met"]]) for line in lines)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from embedded_database.relay import Relay, stall
+from embedded_database.relay import Relay, refuse, stall
 from embedded_database.relay import cut as cut_after
 from integration_tests.support.command import Command, Run, configured, cursors, read, read_well
 from integration_tests.support.tables import create, executed_position, insert, on_shard
@@ -237,8 +237,9 @@ def test_progress_before_an_error_is_saved_before_the_error_is_told_and_not_read
 ) -> None:
     # Each message of the copy has about 280 kB; gRPC may drop those that came just before the cut.
     with Relay(vitess.grpc_port) as relay:
-        relay.always(cut_after(1_500_000))
-        config = vitess.config("src", grpc_port=relay.port, max_retries=0)
+        relay.plan(cut_after(1_500_000))
+        relay.always(refuse())
+        config = vitess.config("src", grpc_port=relay.port, max_retries=0, timeout_seconds=2)
         first = read(config, "point_large")
     assert first.exit_code != 0
     assert first.outline("point_large")[-2:] == ["STATE", "INCOMPLETE"]
@@ -251,9 +252,11 @@ def test_progress_before_an_error_is_saved_before_the_error_is_told_and_not_read
 
 def test_a_server_that_falls_silent_ends_the_stream_with_its_progress_saved(vitess: VitessCluster) -> None:
     with Relay(vitess.grpc_port) as relay:
-        relay.always(stall(400_000))
+        relay.always(stall(0))
         config = vitess.config("src", grpc_port=relay.port, max_retries=0, timeout_seconds=2)
+        relay.plan(stall(400_000))
         first = read(config, "point_large")
+        relay.plan(stall(400_000))
         second = read(config, "point_large", state=first.state)
     for done in (first, second):
         assert done.exit_code != 0
@@ -269,7 +272,7 @@ def test_a_connection_cut_before_the_first_key_never_leaves_a_finished_cursor(
 ) -> None:
     with Relay(vitess.grpc_port) as relay:
         relay.always(cut_after(reply_bytes))
-        config: dict[str, Any] = vitess.config("src", grpc_port=relay.port, max_retries=1)
+        config: dict[str, Any] = vitess.config("src", grpc_port=relay.port, max_retries=1, timeout_seconds=2)
         first = read(config, "point_large")
     assert first.exit_code != 0
     assert all(

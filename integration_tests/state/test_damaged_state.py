@@ -121,13 +121,21 @@ def test_a_position_that_the_server_cannot_serve_is_copied_again_if_the_option_s
     assert sorted(row["id"] for row in done.records("damaged_rows")) == [1, 2]
 
 
-def test_a_shard_of_the_state_that_is_gone_is_told(vitess: VitessCluster) -> None:
-    gone = Cursor("shop", "-40", executed_position(vitess)).encode()
-    done = read_both(vitess, state({"shards": {"-40": {"cursor": gone}}}))
-    (message,) = done.errors_of("damaged_rows")
+def test_shards_of_the_state_that_are_gone_are_told(vitess: VitessCluster) -> None:
+    here = executed_position(vitess)
+    shards = {name: {"cursor": Cursor("shop", name, here).encode()} for name in ("-40", "40-80", "80-")}
+    done = read_both(vitess, state({"shards": shards}))
+    message = done.errors_of("damaged_rows")[0]
     assert "-40" in message
     assert "reshard" in message
     assert done.records("damaged_rows") == []
+
+
+def test_a_shard_of_which_the_state_knows_a_part_only_is_copied(vitess: VitessCluster) -> None:
+    part = Cursor("shop", "-40", executed_position(vitess)).encode()
+    done = read(vitess.config("shop"), "damaged_rows", state=state({"shards": {"-40": {"cursor": part}}}))
+    assert done.exit_code == 0
+    assert sorted(row["id"] for row in done.records("damaged_rows")) == [1, 2]
 
 
 def broken_files() -> dict[str, Any]:

@@ -99,6 +99,7 @@ class Attempt:
         try:
             yield from self._follow(reader, members)
         except ProtocolError as error:
+            yield from _steps(reader, members, [], 0, quiet=True)
             return Failure(str(error), misfit=error.table)
         except VStreamError as error:
             yield from _steps(reader, members, [], 0, quiet=True)
@@ -107,7 +108,7 @@ class Attempt:
                 return Failure(f"nothing came for {self._core.patience.timeout_seconds:g} seconds")
             words = advice.explain(error, self._core.client.endpoint, self._core.client.keyspace)
             return Failure(words, error)
-        if reader.ended or reader.has_new_source or self._closing.is_set() or not reader.readable:
+        if self._is_over(reader):
             return None
         yield from _steps(reader, members, [], 0, quiet=True)
         return Failure("the stream ended early")
@@ -131,11 +132,12 @@ class Attempt:
                     core.turn.__enter__()
                 try:
                     runs = self._take(reader, members, raw)
-                    now = time.monotonic()
-                    if now >= pace.report_due and not reader.copying and not reader.ended:
+                    now, over = time.monotonic(), self._is_over(reader)
+                    if now >= pace.report_due and not reader.copying and not over:
                         where = advice.several(list(members), cursor.shard)
                         core.logger.info(pace.report(where, reader.transactions, reader.newest, now))
-                    quiet = reader.ended or now - placed_at >= _SECONDS_BETWEEN_POSITIONS
+                    # All tables stand at one position when the next stream begins there.
+                    quiet = over or now - placed_at >= _SECONDS_BETWEEN_POSITIONS
                     placed_at = now if quiet else placed_at
                     steps = _steps(reader, members, runs, len(raw), quiet=quiet)
                     # While it waits for room, a thread holds nothing but its finished text.
@@ -145,16 +147,18 @@ class Attempt:
                             yield steps.pop(0)
                 finally:
                     core.turn.__exit__(None, None, None)
-                if reader.ended or reader.has_new_source or self._closing.is_set() or not reader.readable:
+                if over:
                     return
         finally:
             call.cancel()
             self._stall.stop()
 
+    def _is_over(self, reader: ShardReader) -> bool:
+        return reader.ended or reader.has_new_source or self._closing.is_set() or not reader.readable
+
     def _take(self, reader: ShardReader, members: Mapping[str, Member], raw: bytes) -> list[RowRun]:
         progress = reader.progress
         runs = reader.read(raw)
-        reader.settle()
         if reader.progress != progress:
             self._stall.start()
             self._throttling.went_on()
@@ -173,9 +177,11 @@ def _steps(
     by_table: defaultdict[str, list[RowRun]] = defaultdict(list)
     for run in runs:
         by_table[run.table].append(run)
+    names = members if quiet or len(members) == 1 else by_table
+    reader.settle(names)
     rows = sum(len(run.rows) for run in runs) or 1
     steps = []
-    for name in members if quiet or len(members) == 1 else by_table:
+    for name in names:
         table, member, own = reader.tables[name], members[name], by_table.get(name, [])
         if own or table.cursor is not member.cursor:
             count = sum(len(run.rows) for run in own)

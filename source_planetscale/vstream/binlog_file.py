@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import lt
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 
@@ -38,3 +41,17 @@ class BinlogFile:
             return True
         # vtgate repeats a transaction that it begins anew.
         return number == self.sequence_number and event.event_gtid == self.gtid
+
+    def holds_all(self, numbers: Sequence[int], gtid: str) -> bool:
+        """Whether whole transactions surely stand in this file; if so, the last of them becomes the last one.
+
+        Args:
+            numbers: Their numbers, in order; none before Vitess 23.
+            gtid: The GTID of the last of them.
+        """
+        if not numbers:
+            return True
+        if numbers[0] <= self.sequence_number or not all(map(lt, numbers, numbers[1:])):
+            return False
+        self.sequence_number, self.gtid = numbers[-1], gtid
+        return True

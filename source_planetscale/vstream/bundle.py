@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _BYTES = 256 << 10
 _SECONDS = 0.1
 _FLAVOR = b"MySQL56/"
+_NUMBER = re.compile(rb"\d+")
 _POSITION = re.compile(rb"MySQL56/[\w:,-]*")
 
 
@@ -31,6 +32,7 @@ class Bundle:
         """Starts with nothing; `goal` is where the reading ends."""
         self.size = 0
         self._goal = goal
+        self._ends = [(f"{source}:1-".encode(), end) for source, end in goal.ends.items()]
         self._parts: list[bytes] = []
         self._taken_at = 0.0
 
@@ -54,6 +56,12 @@ class Bundle:
         return taken
 
     def _may_be_last(self, response: bytes) -> bool:
+        # Asked of every response, so the usual answer has to be had soon.
+        for source, end in self._ends:
+            place = response.rfind(source)
+            last = _NUMBER.match(response, place + len(source)) if place >= 0 else None
+            if last is not None and int(last[0]) < end:
+                return False
         place = response.rfind(_FLAVOR)
         if place < 0:
             # A heartbeat, the end of a copy, or the inside of a large transaction.

@@ -89,16 +89,21 @@ class Position:
 
 
 class Goal:
-    """A position that is to be reached; tells of others, soon, whether they reach it."""
+    """A position that is to be reached; tells of others, soon, whether they reach it.
+
+    Attributes:
+        ends: The last transaction of each source, where the position holds all from the first one on of each;
+            empty for any other position.
+    """
 
     def __init__(self, position: Position) -> None:
         """Takes the position to be reached."""
         self._position = position
-        self._ends: dict[str, int] = {}
+        self.ends: dict[str, int] = {}
         if position.flavor == "MySQL56" and all(
             len(spans) == 1 and spans[0][0] == 1 for spans in position.members.values()
         ):
-            self._ends = {source: spans[0][1] for source, spans in position.members.items()}
+            self.ends = {source: spans[0][1] for source, spans in position.members.items()}
 
     def reached_by(self, text: str) -> bool:
         """Tells whether a position contains this one, as `Position.contains` does.
@@ -110,7 +115,7 @@ class Goal:
             PositionError: It is no position, as far as it had to be looked at.
         """
         # One interval from the first transaction on is what nearly every source has, and needs no parsing.
-        for source, end in self._ends.items():
+        for source, end in self.ends.items():
             _, found, rest = text.partition(f"{source}:1-")
             last = rest.partition(",")[0]
             if not found or not last.isdecimal() or text.count(source) > 1:
@@ -118,7 +123,7 @@ class Goal:
             if int(last) < end:
                 return False
         else:
-            if self._ends:
+            if self.ends:
                 return True
         return Position.parse(text).contains(self._position)
 

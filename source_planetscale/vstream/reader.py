@@ -18,6 +18,7 @@ from source_planetscale.vstream.binlog_file import BinlogFile
 from source_planetscale.vstream.images import IncompleteRow
 from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
 from source_planetscale.vstream.layout import ShapeMismatch, ShapeUnknown
+from source_planetscale.vstream.passed import passed_by
 from source_planetscale.vstream.position import Goal
 from source_planetscale.vstream.rows import block_of
 from source_planetscale.vstream.table_reader import CopyBroken, RowRun, RowsExchanged
@@ -158,8 +159,8 @@ class ShardReader:
         """
         taken = _Taken()
         try:
-            response = wire.VStreamResponse.FromString(raw)
-            self._take_response(response, raw, taken)
+            if not self._take_passed(raw, taken):
+                self._take_response(wire.VStreamResponse.FromString(raw), raw, taken)
         except (DecodeError, ValueError) as error:
             # The text of a decoder's error holds nothing of what it read.
             raise ProtocolError(f"the server sent what makes no sense: {error}") from None
@@ -172,12 +173,32 @@ class ShardReader:
             self.tables[run.table].run = None
         return [run for run in taken.runs if run.rows]
 
-    def settle(self) -> None:
-        """Brings the cursors of all tables that can be read to the position."""
+    def settle(self, names: Iterable[str] | None = None) -> None:
+        """Brings cursors of tables that can be read to the position.
+
+        Args:
+            names: The tables; all if None.
+        """
         if self._copy is None:
-            for table in self.tables.values():
+            for name in self.tables if names is None else names:
+                table = self.tables[name]
                 if table.finding is None and table.cursor.position != self.position:
                     table.cursor = replace(table.cursor, position=self.position)
+
+    def _take_passed(self, raw: bytes, taken: _Taken) -> bool:
+        """Takes transactions of other tables; False if there is, or may be, anything else."""
+        if self.copying or self.ended:
+            return False
+        passed = passed_by(raw, self._shard)
+        if passed is None or not self._file.holds_all(passed.numbers, passed.gtid):
+            return False
+        if passed.entry.gtid != self._here:
+            self.progress += 1
+        self._begins = 0
+        self._vgtid = taken.safe = passed.entry
+        self.transactions += passed.count
+        self.newest = passed.newest or self.newest
+        return True
 
     def _take_response(self, response: wire.VStreamResponse, raw: bytes, taken: _Taken) -> None:
         events = response.events

@@ -116,3 +116,10 @@ def test_responses_taken_together_give_what_they_give_one_by_one(
     assert found == expected
     assert joined.cursor == single.cursor
     assert joined.at_next_file == single.at_next_file
+
+
+def test_a_source_without_a_position_says_nothing_of_how_far_the_stream_is() -> None:
+    waiting = bundle(stop=10)
+    # Digits stand where they would if the source stood before the response.
+    waiting.add(response(inserted(row(1, "1" * 60, None))).SerializeToString())
+    assert waiting.due(NOW)

@@ -1067,6 +1067,63 @@ class NamedRowEvent(_message.Message):
 Global___NamedRowEvent: _TypeAlias = NamedRowEvent  # noqa: Y015
 
 @_typing.final
+class PassedResponse(_message.Message):
+    """What tells of a whole VStreamResponse that it holds nothing but transactions of other tables."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def events(self) -> Global___PassedEvent: ...
+    def __init__(
+        self,
+        *,
+        events: Global___PassedEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PassedResponse: _TypeAlias = PassedResponse  # noqa: Y015
+
+@_typing.final
+class PassedEvent(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    TIMESTAMP_FIELD_NUMBER: _builtins.int
+    VGTID_FIELD_NUMBER: _builtins.int
+    SEQUENCE_NUMBER_FIELD_NUMBER: _builtins.int
+    EVENT_GTID_FIELD_NUMBER: _builtins.int
+    vgtid: _builtins.bytes
+    """A VGtid; as bytes, so that of many only the last is parsed."""
+    event_gtid: _builtins.bytes
+    @_builtins.property
+    def type(self) -> _containers.RepeatedScalarFieldContainer[Global___VEventType.ValueType]: ...
+    @_builtins.property
+    def timestamp(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def sequence_number(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        type: _abc.Iterable[Global___VEventType.ValueType] | None = ...,
+        timestamp: _abc.Iterable[_builtins.int] | None = ...,
+        vgtid: _builtins.bytes = ...,
+        sequence_number: _abc.Iterable[_builtins.int] | None = ...,
+        event_gtid: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_gtid", b"event_gtid", "sequence_number", b"sequence_number", "timestamp", b"timestamp", "type", b"type", "vgtid", b"vgtid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PassedEvent: _TypeAlias = PassedEvent  # noqa: Y015
+
+@_typing.final
 class TableCursor(_message.Message):
     """What the saved state holds per shard, in base64 (psdbconnect.v1alpha1.TableCursor of PlanetScale's connectors)."""
 
