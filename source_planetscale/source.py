@@ -158,18 +158,19 @@ class SourcePlanetscale(AbstractSource):
         if self._streams is not None:
             return self._streams
         from source_planetscale.mysql.database import Database
-        from source_planetscale.mysql.internal_tables import cannot_be_streamed
+        from source_planetscale.mysql.internal_tables import why_not_streamed
         from source_planetscale.sync.stream import TableStream
 
         with Config.parse(normalise(config)).reached() as parsed:
             tables = Database(parsed.mysql, parsed.keyspace).tables()
+        streams: list[Stream] = []
         for table in tables:
-            if cannot_be_streamed(table.name):
-                _LOGGER.warning(
-                    f"Table {table.name} is left out of the catalog: it has a back-quote in its name, and "
-                    "Vitess cannot stream such a table."
-                )
-        return [TableStream(table, parsed) for table in tables if not cannot_be_streamed(table.name)]
+            reason = why_not_streamed(table.name)
+            if reason is None:
+                streams.append(TableStream(table, parsed))
+            else:
+                _LOGGER.warning(f"Table {table.name} is left out of the catalog: {reason}.")
+        return streams
 
     def read(
         self,

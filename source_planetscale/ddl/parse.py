@@ -101,7 +101,8 @@ def _read_drop(reader: Reader, text: str) -> Statement:
         return Statement(text, changes=(TableChange(reader.table(), frozenset({effect})),))
     if reader.accept_any(*_DATABASE):
         reader.accept("if", "exists")
-        return Statement(text, database_dropped=reader.name())
+        # Its tables cannot be known here: a stream does not tell such a statement anyway (seen on Vitess 24).
+        return Statement(text)
     return _about_no_table(reader, text)
 
 
@@ -182,6 +183,8 @@ def _read_create(reader: Reader, text: str) -> Statement:
 
 def _created(reader: Reader, text: str, effects: frozenset[Effect]) -> Statement:
     if_not_exists = reader.accept("if", "not", "exists")
+    if not if_not_exists and not effects:
+        effects |= {Effect.MADE_ANEW}
     table = reader.table()
     found = Alteration(clauses=[CreateTable(if_not_exists)])
     try:

@@ -24,6 +24,7 @@ class Effect(Enum):
     UNIQUE_KEYS = "unique keys may come or go, which matters where there is no primary key"
     CHARSET = "all text columns get another character set"
     CREATED = "a table of this name comes into being"
+    MADE_ANEW = "there was no table of this name before"
     DROPPED = "the table goes"
     ROWS_REMOVED = "rows go without row events"
     ROWS_EXCHANGED = "the table has rows that no row event told"
@@ -58,13 +59,11 @@ class Statement:
         understood: Whether all of it is known. If not, it may do anything to the tables that it may
             concern: see `may_concern`.
         changes: One for each table that it changes; tables that it only refers to have none.
-        database_dropped: The database that it drops, with all tables in it.
     """
 
     text: str = field(repr=False)
     understood: bool = True
     changes: tuple[TableChange, ...] = ()
-    database_dropped: str | None = None
 
     @property
     def tables(self) -> frozenset[str]:

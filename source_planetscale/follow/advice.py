@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from source_planetscale.follow.statements import statement_of
@@ -132,7 +133,7 @@ def about_unreadable_statement(where: str) -> str:
 
 def about_unreadable_rows(where: str, words: str) -> str:
     """Says that the server cannot decode rows from before a change of columns; `words` are its own."""
-    if "enum or set" in words.lower():
+    if re.search("enum (?:or|and) set", words, re.IGNORECASE):
         return (
             f"Changes of {where} that are not read yet were made before its columns changed, and Vitess "
             "cannot "

@@ -164,9 +164,16 @@ class Attempt:
             self._throttling.went_on()
         for table in reader.tables.values():
             while table.statements:
-                statement, reshaping = table.statements.pop(0), table.reshaping
-                after = reshaping.after if reshaping and reshaping.statement is statement else None
-                for words in about_statement(statement, table.name, members[table.name].where, after):
+                statement, where = table.statements.pop(0), members[table.name].where
+                own = table.reshaping if table.reshaping and table.reshaping.statement is statement else None
+                told = about_statement(
+                    statement,
+                    table.name,
+                    where,
+                    own.after if own else None,
+                    was_there=own is not None and own.before is not None,
+                )
+                for words in told:
                     self._core.logger.warning(words)
         return runs
 

@@ -22,7 +22,8 @@ class Member:
         cursor: Where it stands.
         copy_starts_again: Whether a copy that cannot go on in the middle may start again after rows of it
             have been handed over.
-        renames: Name -> today's name, of columns that are renamed by a statement still to come.
+        renames: Name -> today's name, of columns that are renamed by a statement still to come; None for one
+            that it drops though its name is there today.
         copied_again: Whether it is being copied anew, as configured; that is done once.
         handed_over: Whether rows of its copy have been handed over.
     """
@@ -30,7 +31,7 @@ class Member:
     table: Table
     cursor: Cursor
     copy_starts_again: bool = True
-    renames: dict[str, str] = field(default_factory=dict)
+    renames: dict[str, str | None] = field(default_factory=dict)
     copied_again: bool = False
     handed_over: bool = False
 

@@ -98,6 +98,9 @@ class ShapeFinder:
         unknown = []
         for member, reshaping in changed:
             member.table = today.get(member.name, member.table)
+            if not member.cursor.position:
+                # A copy that begins anew is told its shape by the server.
+                continue
             shape = settled(reshaping, today.get(member.name))
             member.cursor = replace(member.cursor, shape=shape)
             if shape is None:
@@ -222,8 +225,8 @@ def settled(reshaping: Reshaping, today: Table | None) -> Shape | None:
     return None
 
 
-def renames(written: Shape, today: Table, statements: Iterable[Statement]) -> dict[str, str]:
-    """Finds the names of today of columns that statements rename.
+def renames(written: Shape, today: Table, statements: Iterable[Statement]) -> dict[str, str | None]:
+    """Finds the columns of today that columns have become where their names do not say so.
 
     Args:
         written: The shape before the statements.
@@ -231,7 +234,8 @@ def renames(written: Shape, today: Table, statements: Iterable[Statement]) -> di
         statements: The statements, in order.
 
     Returns:
-        Written name -> name of today, of renamed columns alone; empty where the statements do not tell.
+        Written name -> name of today; None for a column that is gone and whose name another one has. Columns
+        that keep their name are left out, and all of them where the statements do not tell.
     """
     shape, names = written, {column.name: column.name for column in written}
     for statement in statements:
@@ -245,7 +249,9 @@ def renames(written: Shape, today: Table, statements: Iterable[Statement]) -> di
         }
         names = {old: moved[new] for old, new in names.items() if new in moved}
         shape = altered.shape
-    return {old: new for old, new in names.items() if old != new}
+    known = {column.name for column in today.columns}
+    gone: dict[str, str | None] = {name: None for name, *_ in written if name not in names and name in known}
+    return gone | {old: new for old, new in names.items() if old != new}
 
 
 def _by_any_charset(statement: Statement, today: Table, shape: Shape) -> ddl.Altered | None:
@@ -254,6 +260,6 @@ def _by_any_charset(statement: Statement, today: Table, shape: Shape) -> ddl.Alt
 
 
 def _may_hold_renames(written: Shape, today: Table) -> bool:
-    """Whether a column that is gone may be one that has come."""
-    old, new = {column.name for column in written}, {column.name for column in today.columns}
-    return bool(old - new) and bool(new - old)
+    """Whether a column may stand under another name today: some are gone, or others stand at their places."""
+    old, new = [column.name for column in written], [column.name for column in today.columns]
+    return new[: len(old)] != old

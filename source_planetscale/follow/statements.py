@@ -40,7 +40,12 @@ def _without_data(found: re.Match[str]) -> str:
 
 
 def about_statement(
-    statement: Statement, table: str, where: str, altered: Altered | None = None
+    statement: Statement,
+    table: str,
+    where: str,
+    altered: Altered | None = None,
+    *,
+    was_there: bool = False,
 ) -> list[str]:
     """Says what a statement did to a table that no row event tells.
 
@@ -49,6 +54,7 @@ def about_statement(
         table: The table's bare name.
         where: Names table and shard.
         altered: What the statement made of the table, or None if it does not tell.
+        was_there: Whether nothing before the statement has told that the table is gone.
 
     Returns:
         A sentence or two for each thing; none where a reader of rows misses nothing.
@@ -56,7 +62,9 @@ def about_statement(
     effects = statement.effects_on(table)
     shown = statement_of(statement.text)
     told = []
-    if Effect.ROWS_REMOVED in effects or Effect.DROPPED in effects or statement.database_dropped is not None:
+    # A stream does not tell that the whole database was dropped, only what is made after it.
+    vanished = was_there and Effect.MADE_ANEW in effects
+    if effects & {Effect.ROWS_REMOVED, Effect.DROPPED} or vanished:
         truncated = Effect.DROPPED not in effects and re.search(r"\btruncate\b", shown, re.IGNORECASE)
         word = "TRUNCATE" if truncated else "DROP"
         told.append(

@@ -25,13 +25,17 @@ def is_internal_table(name: str) -> bool:
     return _INTERNAL_TABLE.fullmatch(name) is not None
 
 
-def cannot_be_streamed(name: str) -> bool:
-    """Tells whether Vitess ends every stream of a table of this name with an error.
+def why_not_streamed(name: str) -> str | None:
+    """Says why Vitess ends every stream of a table of this name with an error; None for most names.
 
-    Seen on Vitess 24: vttablet puts the name in back-quotes as it is, and refuses its own statement then
-    (`UnescapeID err`).
+    Seen on Vitess 24: vttablet puts a name in back-quotes as it is and refuses its own statement then
+    (`UnescapeID err`), and leaves `dual` out of its tables to copy.
     """
-    return "`" in name
+    if "`" in name:
+        return "it has a back-quote in its name, and Vitess cannot stream such a table"
+    if name == "dual":
+        return "Vitess takes its name for that of MySQL's table without columns, and does not stream it"
+    return None
 
 
 def about_missing_table(table: str, keyspace: str, database: str) -> str:
@@ -54,11 +58,9 @@ def about_missing_table(table: str, keyspace: str, database: str) -> str:
             "that an online schema change has left behind, and VStream sends no changes of them. Rename "
             "the table if it is yours, or take the stream out of the connection."
         )
-    if cannot_be_streamed(table):
-        return (
-            f"{where} cannot be read: it has a back-quote in its name, and Vitess cannot stream such a "
-            "table. Rename it, or take the stream out of the connection."
-        )
+    reason = why_not_streamed(table)
+    if reason is not None:
+        return f"{where} cannot be read: {reason}. Rename it, or take the stream out of the connection."
     return (
         f"{where} was not found. It was dropped or renamed, is a view, or the user may not read it: refresh "
         "the source's schema and take the stream out of the connection."

@@ -15,7 +15,7 @@ from source_planetscale.follow.core import Core
 from source_planetscale.follow.positions import ShardPositions
 from source_planetscale.follow.retries import patiently
 from source_planetscale.mysql.database import Database
-from source_planetscale.mysql.internal_tables import about_missing_table, cannot_be_streamed
+from source_planetscale.mysql.internal_tables import about_missing_table, why_not_streamed
 from source_planetscale.mysql.shards import selected_shards
 from source_planetscale.records.added import ADDED_COLUMNS
 from source_planetscale.records.sequence import ChangeSequence
@@ -166,7 +166,7 @@ class Replication:
             if name in twice:
                 # The CDK finds a stream by its name alone and would read one of two namesakes twice.
                 raise ConfigError(f"The catalog holds several streams named {name}. Leave one of them.")
-            if table is None or namespace != self._config.database or cannot_be_streamed(name):
+            if table is None or namespace != self._config.database or why_not_streamed(name):
                 raise ConfigError(about_missing_table(name, namespace, self._config.database))
             state = StreamState.parse(saved.get((name, namespace), {}), keyspace=namespace, stream=name)
         except SourceError as error:

@@ -84,7 +84,7 @@ def layout(
     decoded: Sequence[Column],
     written: Shape,
     table: Table,
-    renames: Mapping[str, str],
+    renames: Mapping[str, str | None],
 ) -> tuple[WireColumn, ...]:
     """Puts the written shape on the columns of a FIELD event, by position.
 
@@ -93,7 +93,8 @@ def layout(
         decoded: The same as columns.
         written: The shape that the rows were written with.
         table: The table of today, whose columns take the values.
-        renames: Written name -> today's name of columns that were renamed since.
+        renames: Written name -> today's name of columns that were renamed since; None for one that is gone
+            though its name is there.
 
     Returns:
         A column for each value of a row.
@@ -108,7 +109,7 @@ def layout(
         columns = list(decoded)
     else:
         raise ShapeMismatch("a description of columns fits neither the table that was nor the one that is")
-    targets = {column.name: column for column in table.columns}
+    targets: dict[str | None, Column] = {column.name: column for column in table.columns}
     return tuple(
         WireColumn(
             column,

@@ -104,7 +104,8 @@ class TableReader:
     Attributes:
         table: The table as it is today.
         cursor: Where it stands; its shape is that of the rows to come, None if nobody knows it.
-        renames: Name -> today's name, of columns that a statement still to come renames.
+        renames: Name -> today's name, of columns that a statement still to come renames; None for one that
+            it drops though its name is there today.
         track_changes: Whether deleted rows are wanted, and each transaction in runs of its own.
         full_images: False if the server is known to log reduced row images.
         run: The run that the next row may join; None if it starts another one.
@@ -115,7 +116,7 @@ class TableReader:
 
     table: Table
     cursor: Cursor
-    renames: Mapping[str, str] = field(default_factory=dict)
+    renames: Mapping[str, str | None] = field(default_factory=dict)
     track_changes: bool = False
     full_images: bool = True
     run: RowRun | None = None
@@ -209,7 +210,7 @@ class TableReader:
             RowsExchanged: The statement gave the table other rows.
         """
         effects = statement.effects_on(self.name)
-        if not effects - {Effect.HARMLESS} and statement.database_dropped is None:
+        if not effects - {Effect.HARMLESS}:
             return False
         self.statements.append(statement)
         if Effect.ROWS_EXCHANGED in effects:

@@ -106,10 +106,10 @@ WHOLE: dict[str, dict[str, set[Effect]]] = {
         "u": {REMOVED, DROPPED},
     },
     "drop table t restrict": {"t": {REMOVED, DROPPED}},
-    "create table t (id int)": {"t": {CREATED}},
+    "create table t (id int)": {"t": {CREATED, Effect.MADE_ANEW}},
     "create table if not exists t like u": {"t": {CREATED}},
-    "create table t (id int, foreign key (id) references u (id))": {"t": {CREATED}},
-    "create table t select * from u": {"t": {CREATED}},
+    "create table t (id int, foreign key (id) references u (id))": {"t": {CREATED, Effect.MADE_ANEW}},
+    "create table t select * from u": {"t": {CREATED, Effect.MADE_ANEW}},
     "create or replace table t (id int)": {"t": {CREATED, REMOVED}},
     "create index i on t (a)": {"t": {HARMLESS}},
     "create fulltext index i on t (a)": {"t": {HARMLESS}},
@@ -175,12 +175,6 @@ def test_a_statement_about_something_else_of_the_same_name_changes_no_table(text
     assert statement.tables == frozenset()
     assert not statement.may_concern("t")
     assert statement.effects_on("t") == frozenset()
-
-
-def test_a_database_that_goes_is_told() -> None:
-    assert parse("drop database if exists `vt_shop_-80`").database_dropped == "vt_shop_-80"
-    assert parse("drop schema shop").database_dropped == "shop"
-    assert parse("drop table shop").database_dropped is None
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_what_a_statement_does_not_tell_stays_open(text: str, before: Shape | No
 # Names of today.
 
 
-def renamed(*statements: str, to: Table) -> dict[str, str]:
+def renamed(*statements: str, to: Table) -> dict[str, str | None]:
     return renames(BEFORE, to, [ddl.parse(text) for text in statements])
 
 
@@ -123,6 +123,18 @@ def test_a_column_that_is_dropped_after_its_rename_goes_nowhere() -> None:
         to=today(ID, NOTE, Column("title", "int")),
     )
     assert found == {}
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("alter table orders drop column note, rename column label to note",),
+        ("alter table orders drop column note", "alter table orders rename column label to note"),
+    ],
+)
+def test_a_column_whose_name_another_one_has_got_goes_nowhere(statements: tuple[str, ...]) -> None:
+    found = renamed(*statements, to=today(ID, replace(LABEL, name="note")))
+    assert found == {"label": "note", "note": None}
 
 
 @pytest.mark.parametrize(

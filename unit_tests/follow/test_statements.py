@@ -58,6 +58,22 @@ def test_another_primary_key_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("statement", "was_there", "sentences"),
+    [
+        ("create table orders (id int)", True, 1),
+        ("create table orders (id int)", False, 0),
+        ("create table if not exists orders (id int)", True, 0),
+        ("create table parts (id int)", True, 0),
+    ],
+)
+def test_a_table_that_is_made_where_it_was_is_told_to_have_gone(
+    statement: str, was_there: bool, sentences: int
+) -> None:
+    found = about_statement(ddl.parse(statement), "orders", WHERE, was_there=was_there)
+    assert [sentence.startswith("DROP of table orders") for sentence in found] == [True] * sentences
+
+
+@pytest.mark.parametrize(
     "statement",
     [
         "alter table orders add column z int",

@@ -13,7 +13,7 @@ FAULTS, CHECKS, PROMISES = "docs/faults.md", "docs/checks.md", "docs/checklist.m
 PAGES = [FAULTS, CHECKS, PROMISES, "docs/settings.md", "docs/jobs.md"]
 ROOMS = ("unit_tests", "embedded_database", "integration_tests")
 # Modules of the fault page whose every test is a fault.
-WHOLE = ("real", "embedded", "schema", "limits", "replica")
+WHOLE = ("real", "embedded", "schema", "during", "silent", "names", "limits", "replica")
 PROTOCOL, DEFECTS = 31, 17
 
 # A page gives the modules short names where it needs them: `faults` is `integration_tests/...`.
