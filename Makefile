@@ -7,7 +7,7 @@ PYAIRBYTE := .venv-pyairbyte
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pyairbyte test demo local bench soak lint format unit integration vitess proto \
+.PHONY: help setup pyairbyte test demo local bench soak lint format unit integration cluster vitess proto \
 	wheel audit sbom lock docs qa clean
 
 help: ## List the commands
@@ -62,6 +62,9 @@ unit: setup ## Run the unit tests
 
 integration: setup pyairbyte ## Run the integration tests, those of the embedded database first
 	@$(BIN)/python tools/run_checks.py "embedded database" "integration tests"
+
+cluster: setup ## Run the tests of reshards and failovers on a real cluster of many processes (minutes)
+	@REQUIRE_VITESS=1 $(BIN)/python tools/run_checks.py "cluster tests"
 
 local: setup ## Run the embedded database with sample data until Ctrl-C, for acceptance/config.json
 	@$(RUN) embedded_database --sample --mysql-port 15306 --grpc-port 15991 $(LOCAL_ARGS)
