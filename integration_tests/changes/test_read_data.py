@@ -186,7 +186,7 @@ def test_an_unknown_shard_is_an_error_of_every_stream_and_never_an_empty_success
 def test_a_server_that_cannot_be_reached_is_an_error_and_never_an_empty_success(
     vitess: VitessCluster, copied: Run, change: dict[str, Any]
 ) -> None:
-    config = vitess.config("src", max_retries=0, timeout_seconds=300, **change)
+    config = vitess.config("src", max_retries=0, timeout_seconds=3, **change)
     done = read(config, "data_changes", state=copied.state)
     assert done.exit_code != 0
     assert done.statuses("data_changes") == ["STARTED", "RUNNING", "INCOMPLETE"]
