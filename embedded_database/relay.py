@@ -90,6 +90,7 @@ class Relay:
     Attributes:
         port: Where it listens.
         met: The planned faults that connections ran into so far.
+        most_open: The most connections that were open at once.
     """
 
     def __init__(self, target_port: int, host: str = _HOST, port: int = 0) -> None:
@@ -109,6 +110,7 @@ class Relay:
         self._listener = socket.create_server((host, port), backlog=128)
         self.port = int(self._listener.getsockname()[1])
         self.met: list[LinkFault] = []
+        self.most_open = 0
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
 
@@ -195,6 +197,7 @@ class Relay:
             if link is not None:
                 with self._lock:
                     self._links[link.port] = link
+                    self.most_open = max(self.most_open, len(self._links))
                 self._start(lambda link=link: self._forward(link))  # type: ignore[misc]  # bound now
 
     def _connected(self, client: socket.socket, fault: LinkFault | None) -> _Link | None:
