@@ -1,7 +1,8 @@
 """Receives what a read receives and throws it away: the least that any client of VStream can take.
 
 `python -m bench.floor --config ... --catalog ... [--state ...]` writes one line of JSON: seconds, CPU
-seconds, bytes and responses, without the start of Python. With `--parse` it parses each response.
+seconds, bytes and responses, without the start of Python. With `--parse` it parses each response
+and looks for the position in it.
 """
 
 from __future__ import annotations
@@ -45,17 +46,24 @@ def responses(options: list[str]) -> Iterator[bytes]:
     call = client.open(cursor, tables, cursor.shard)
     # From its own position a shard sends nothing until something is written.
     for raw in () if end and end == cursor.position else call:
-        if files.parse:
-            wire.VStreamResponse.FromString(raw)
         yield raw
-        if end.encode() in raw if end else len(raw) < _SHORT and _copied(raw):
+        if _positioned(raw, end) if files.parse else end.encode() in raw if end else _copied(raw):
             break
     call.cancel()
     client.close()
 
 
+def _positioned(raw: bytes, end: str) -> bool:
+    for event in wire.VStreamResponse.FromString(raw).events:
+        if event.type == wire.VGTID and event.vgtid.shard_gtids[0].gtid == end:
+            return True
+    return False
+
+
 def _copied(raw: bytes) -> bool:
-    return any(event.type == wire.COPY_COMPLETED for event in wire.VStreamResponse.FromString(raw).events)
+    return len(raw) < _SHORT and any(
+        event.type == wire.COPY_COMPLETED for event in wire.VStreamResponse.FromString(raw).events
+    )
 
 
 def main() -> None:

@@ -57,6 +57,7 @@ class Turns:
         self._burst_since = 0.0
         self._burst_records = 0
         self._emitted_at = time.monotonic()
+        self._looked_at = self._emitted_at
         self._rate_limited: set[str] = set()
         # What the platform sees of a source that lives, and how long it may go without.
         self._seen = (Type.STATE,) if sync.heartbeat else (Type.RECORD, Type.STATE)
@@ -121,6 +122,9 @@ class Turns:
     def _keep_alive(self) -> Iterator[AirbyteMessage]:
         """Saves positions that have moved without records, and repeats a state where nothing moves at all."""
         now = time.monotonic()
+        if now - self._looked_at < _POLL_SECONDS:
+            return
+        self._looked_at = now
         seconds = self._sync.config.checkpoint_seconds
         for stream in list(self._running):
             reading = self._readings[stream]
