@@ -140,7 +140,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(database: EmbeddedData
     assert errors == b""
 
 
-NO_INPUT = ["", "{", "not JSON", "5", '"text"', "[]", "\ufeff{}", '{"streams": 5}']
+NO_INPUT = ["", "{", "not JSON", "5", '"text"', "[]", "\ufeff{", '{"streams": 5}']
 
 
 # An empty file or list is a state: that of the first sync.

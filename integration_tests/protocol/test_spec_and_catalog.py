@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from embedded_database.contract.type_cases import CASES
+from embedded_database.contract.type_cases import CONTRACT
 from integration_tests.support.command import run
 from integration_tests.support.tables import create
 
@@ -103,7 +103,7 @@ RELEASED_TYPES = (
 def database(database: Database) -> Database:
     """A database with a table of every type, and one for every kind of key."""
     released = [f"c{number} {column_type}" for number, column_type in enumerate(RELEASED_TYPES)]
-    later = dict.fromkeys(case.definition for case in CASES if case.definition not in RELEASED_TYPES)
+    later = dict.fromkeys(case.definition for case in CONTRACT if case.definition not in RELEASED_TYPES)
     columns = ", ".join([*released, *(f"`{definition}` {definition}" for definition in later)])
     of_types = f"create table golden_types (id bigint unsigned primary key, {columns})"
     create(database, "src", of_types, *TABLES)
