@@ -51,7 +51,7 @@ class Proof:
     seed: int
     tally: Tally
     syncs: int = 5
-    tables: int = 3
+    tables: int = 4
     upsets: Upsets = no_upsets
     log: Callable[[str], None] = print
     _chance: random.Random = field(init=False)
@@ -98,7 +98,14 @@ class Proof:
 
     def _sync(self, source: Source, replica: Replica, relay: Relay, *, cdc: bool, calm: bool) -> Run:
         chance = self._chance
-        replica.before_sync()
+        tables = source.tables
+        if not calm:
+            # The others fall behind, so that streams stand at different positions of one log.
+            tables = chance.sample(tables, chance.randint(1, len(tables)))
+            if chance.random() < 0.1:
+                self.tally.counts["cleared streams"] += 1
+                replica.clear(tables[0])
+        replica.before_sync(tables)
         config = {
             **self.database.config(_KEYSPACE),
             "grpc_port": relay.port,
@@ -113,7 +120,7 @@ class Proof:
             relay.plan(*_link_faults(chance))
         writer = Writer(source, chance) if not calm and chance.random() < 0.7 else None
         upset = self.upsets(chance) if not calm else None
-        catalog = configured(*(table.name for table in source.tables), namespace=source.keyspace)
+        catalog = configured(*(table.name for table in tables), namespace=source.keyspace)
         started = time.monotonic()
         with _alongside(writer, upset, self.tally):
             run = _run_until(

@@ -14,7 +14,11 @@ import pymysql
 
 from integration_tests.replica.designs import TableDesign, as_emitted
 from integration_tests.support.command import cursors
-from integration_tests.support.destination import CURSOR, DedupedTable
+from integration_tests.support.destination import (
+    CURSOR,
+    DedupedTable,
+    streams_without_a_state_between,
+)
 
 if TYPE_CHECKING:
     import random
@@ -249,20 +253,26 @@ class Replica:
         self._source = source
         self._cdc = cdc
         self._tally = tally
-        # Without change columns the record that came last counts, and rows that were deleted stay.
-        cursor = CURSOR if cdc else None
-        self._loaded = {table.name: DedupedTable(partial(identity, table), cursor) for table in source.tables}
+        self._loaded = {table.name: self._empty(table) for table in source.tables}
         # A copy that cannot go on in the middle may start again within a sync.
         self._copied_again = {table.name for table in source.tables if not table.resumable}
         self._stale: dict[str, set[Key]] = {}
         self._before: dict[str, dict[Key, Row]] = {}
         self._rev_before = 0
+        self._read: Sequence[TableDesign] = ()
         self.state: list[Row] = []
 
-    def before_sync(self) -> None:
-        """Notes what a sync that begins must bring at least."""
+    def before_sync(self, tables: Sequence[TableDesign]) -> None:
+        """Notes what a sync of some tables that begins must bring at least."""
+        self._read = tables
         self._rev_before = self._source.next_rev()
-        self._before = {table.name: self._source.rows(table) for table in self._source.tables}
+        self._before = {table.name: self._source.rows(table) for table in tables}
+
+    def clear(self, table: TableDesign) -> None:
+        """Forgets a table and its state, as the platform does where a person clears a stream."""
+        self.state = [state for state in self.state if _descriptor(state) != table.name]
+        self._loaded[table.name] = self._empty(table)
+        self._stale.pop(table.name, None)
 
     def after_sync(self, run: Run, *, keep_uncovered: bool) -> None:
         """Applies what a sync emitted, and holds its statuses against the source.
@@ -276,11 +286,13 @@ class Replica:
         """
         self._tally.counts["syncs"] += 1
         self._remember_states(run)
+        if mixed := streams_without_a_state_between(run.messages):
+            raise Difference(f"no state stands between records of {' and '.join(mixed)}")
         for error in run.errors:
             # The CDK's own summary of the streams is a config error whatever they are.
             if error.get("stream_descriptor") and error["failure_type"] != "transient_error":
                 raise Difference(f"a fault that passes ended in {error['failure_type']}: {error['message']}")
-        for table in self._source.tables:
+        for table in self._read:
             records = run.record_messages(table.name) if keep_uncovered else covered_records(run, table.name)
             self._tally.counts["records"] += len(records)
             loaded = self._loaded[table.name]
@@ -294,7 +306,7 @@ class Replica:
             if outcome == "COMPLETE":
                 self._check(table)
         if run.exit_code == 0 and not all(
-            run.statuses(table.name)[-1:] == ["COMPLETE"] for table in self._source.tables
+            run.statuses(table.name)[-1:] == ["COMPLETE"] for table in self._read
         ):
             raise Difference("a run that did not complete every stream ended with exit code 0")
 
@@ -304,9 +316,13 @@ class Replica:
         Raises:
             Difference: They are not equal.
         """
-        self.before_sync()
-        for table in self._source.tables:
+        self.before_sync(self._source.tables)
+        for table in self._read:
             self._check(table)
+
+    def _empty(self, table: TableDesign) -> DedupedTable:
+        # Without change columns the record that came last counts, and rows that were deleted stay.
+        return DedupedTable(partial(identity, table), CURSOR if self._cdc else None)
 
     def _remember_states(self, run: Run) -> None:
         fresh = {_descriptor(state): state for state in run.state}

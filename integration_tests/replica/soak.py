@@ -27,7 +27,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="the first seed; the clock's by default")
     parser.add_argument("--database", choices=("vitess", "embedded"), default="vitess")
     parser.add_argument("--syncs", type=int, default=6, help="syncs with faults in each proof")
-    parser.add_argument("--tables", type=int, default=3, help="tables in each proof")
+    parser.add_argument("--tables", type=int, default=5, help="tables in each proof")
     return parser.parse_args(arguments)
 
 

@@ -34,7 +34,7 @@ def test_a_replica_equals_a_real_vitess_through_cut_and_killed_syncs(
     vitess: VitessCluster, index: int
 ) -> None:
     for seed in seeds()[index : index + 1]:
-        Proof(vitess, seed, Tally(), syncs=3, tables=2).run()
+        Proof(vitess, seed, Tally(), syncs=4, tables=3).run()
 
 
 @pytest.mark.parametrize("index", range(len(SEEDS)))
@@ -42,4 +42,4 @@ def test_a_replica_equals_the_embedded_database_through_injected_faults(index: i
     with EmbeddedDatabase(limits=Limits(packet_bytes=PACKET_BYTES)) as database:
         for seed in seeds()[index : index + 1]:
             upsets = injected_faults(database)
-            Proof(database, seed, Tally(), syncs=3, tables=2, upsets=upsets).run()
+            Proof(database, seed, Tally(), syncs=4, tables=3, upsets=upsets).run()

@@ -26,6 +26,24 @@ class AmbiguousOrderError(AssertionError):
     """Two records of one key that nothing orders; a destination would keep either."""
 
 
+def streams_without_a_state_between(messages: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:
+    """Finds two streams with records of which no state covers the first ones before the second ones.
+
+    A destination that flushes at states holds records of both of them in memory then.
+    """
+    uncovered = ""
+    for message in messages:
+        if message["type"] == "RECORD":
+            stream = str(message["record"]["stream"])
+            if uncovered not in ("", stream):
+                return uncovered, stream
+            uncovered = stream
+        elif message["type"] == "STATE":
+            name = message["state"]["stream"]["stream_descriptor"]["name"]
+            uncovered = "" if name == uncovered else uncovered
+    return None
+
+
 @dataclass(frozen=True)
 class Change:
     """What one record did to the table.

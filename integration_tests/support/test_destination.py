@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from integration_tests.support.destination import CURSOR, DELETED_AT, AmbiguousOrderError, DedupedTable
+from integration_tests.support.destination import (
+    CURSOR,
+    DELETED_AT,
+    AmbiguousOrderError,
+    DedupedTable,
+    streams_without_a_state_between,
+)
 
 
 def record(
@@ -70,3 +76,15 @@ def test_without_a_cursor_the_record_that_came_last_stays() -> None:
     table = DedupedTable(["id"], cursor=None)
     table.load([record(1, "new", 7, at=5), record(1, "last", 3, at=5)])
     assert table.rows() == [{"id": 1, "v": "last"}]
+
+
+def of(stream: str, kind: str = "RECORD") -> dict[str, Any]:
+    if kind == "RECORD":
+        return {"type": kind, "record": {"stream": stream}}
+    return {"type": kind, "state": {"stream": {"stream_descriptor": {"name": stream}}}}
+
+
+def test_records_of_two_streams_need_the_first_ones_state_between_them() -> None:
+    covered = [of("a"), of("a"), of("b", "STATE"), of("a", "STATE"), of("b"), of("b", "STATE"), of("a")]
+    assert streams_without_a_state_between(covered) is None
+    assert streams_without_a_state_between([of("a"), of("b", "STATE"), of("b")]) == ("a", "b")
