@@ -74,6 +74,27 @@ CASES = {
         ),
         [wide(2, a=None, note="y"), wide(3, a=None, c=7, note="z")],
     ),
+    "drop one, add one at the end, each number in the place of another": Case(
+        ("create table changing (id int primary key, n mediumint, y year, b bigint)",),
+        (
+            "insert into changing values (2, -711, 2012, 4)",
+            "alter table changing drop n, add c tinyint",
+            "insert into changing values (3, 1968, 5, 105)",
+        ),
+        [{"id": 2, "y": 2012, "b": 4}, {"id": 3, "y": 1968, "b": 5, "c": 105}],
+    ),
+    "drop one, add one at the end, each text or time in the place of another": Case(
+        ("create table changing (id int primary key, d datetime, t text, v varbinary(9), j json)",),
+        (
+            "insert into changing values (2, '2020-01-01 01:02:03', 'é', x'00ff', '[1]')",
+            "alter table changing drop d, add c time",
+            "insert into changing values (3, 'é', x'00ff', '[1]', '01:02:03')",
+        ),
+        [
+            {"id": 2, "t": "é", "v": "AP8=", "j": "[1]"},
+            {"id": 3, "t": "é", "v": "AP8=", "j": "[1]", "c": "01:02:03"},
+        ],
+    ),
     "rename": Case(
         (PLAIN, FIRST),
         (
@@ -236,8 +257,18 @@ def test_a_catalog_of_before_or_after_a_change_reads_on(
         ["alter table changing drop a"],
         ["alter table changing modify e varchar(10)"],
         ["alter table changing add m int after id"],
+        ["update changing set e = 'x'", "alter table changing modify e enum('x')"],
+        ["alter table changing drop e, add v varchar(9) after id"],
+        ["alter table changing drop a, add v enum('q') after id"],
     ],
-    ids=["drop", "another type", "add in the middle"],
+    ids=[
+        "drop",
+        "another type",
+        "add in the middle",
+        "a label gone",
+        "text for labels",
+        "labels for a number",
+    ],
 )
 def test_rows_that_the_server_cannot_decode_are_refused_or_copied_again(
     vitess: VitessCluster, changes: list[str]

@@ -18,7 +18,8 @@ _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 
 def restored_sign(written: ColumnType, decoded: ColumnType, _spelling: Spelling) -> Rewrite | None:
     """Integers: the same bits, read with the sign that they were written with."""
-    if written.unsigned == decoded.unsigned:
+    # A YEAR has no sign, though its type does not say so.
+    if written.unsigned == (decoded.unsigned or decoded.base == "year"):
         return None
     full = 1 << _BITS[written.base]
     half = full >> 1

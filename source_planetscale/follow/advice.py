@@ -133,7 +133,7 @@ def about_unreadable_statement(where: str) -> str:
 
 def about_unreadable_rows(where: str, words: str) -> str:
     """Says that the server cannot decode rows from before a change of columns; `words` are its own."""
-    if re.search("enum (?:or|and) set", words, re.IGNORECASE):
+    if re.search(r"\b(?:enum|set) (?:or|and|column)\b", words, re.IGNORECASE):
         return (
             f"Changes of {where} that are not read yet were made before its columns changed, and Vitess "
             "cannot "

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from source_planetscale.ddl import Statement
     from source_planetscale.follow.core import Call, Core
     from source_planetscale.follow.member import Member
-    from source_planetscale.shape import Shape
+    from source_planetscale.shape import Shape, ShapeColumn
     from source_planetscale.table import Table
     from source_planetscale.vstream.cursor import Cursor
     from source_planetscale.vstream.table_reader import Reshaping, TableReader
@@ -101,19 +101,22 @@ class ShapeFinder:
             if not member.cursor.position:
                 # A copy that begins anew is told its shape by the server.
                 continue
+            member.renames = {}
             shape = settled(reshaping, today.get(member.name))
             member.cursor = replace(member.cursor, shape=shape)
-            if shape is None:
-                unknown.append(member)
-            elif _may_hold_renames(shape, member.table):
-                ahead = self._ahead([member])
-                member.renames = renames(shape, member.table, ahead[member.name]) if ahead else {}
-            else:
-                member.renames = {}
-        ahead = self._ahead(unknown) if unknown else None
-        for member in unknown:
-            if ahead is not None and not ahead[member.name] and member.name in today:
-                member.cursor = replace(member.cursor, shape=shape_of(member.table.columns))
+            if shape is None or _may_hold_renames(shape, member.table):
+                unknown.append((member, reshaping))
+        ahead = self._ahead([member for member, _ in unknown]) if unknown else None
+        if ahead is None:
+            return
+        for member, reshaping in unknown:
+            following = ahead[member.name]
+            shape = member.cursor.shape or settled(reshaping, today.get(member.name), following)
+            if shape is None and not following and member.name in today:
+                shape = shape_of(member.table.columns)
+            if shape is not None:
+                member.cursor = replace(member.cursor, shape=shape)
+                member.renames = renames(shape, member.table, following)
 
     def renew(self, members: Sequence[Member]) -> None:
         """Asks again which columns tables have today: a statement that no stream tells may have changed them.
@@ -203,26 +206,59 @@ def _events(call: Call) -> Iterator[wire.VEvent]:
         yield from response.events
 
 
-def settled(reshaping: Reshaping, today: Table | None) -> Shape | None:
-    """Finds the shape after a statement without looking ahead.
+def settled(reshaping: Reshaping, today: Table | None, following: Sequence[Statement] = ()) -> Shape | None:
+    """Finds the shape after a statement.
 
     Args:
         reshaping: The statement, with what follows from it.
         today: The table as it is now, or None if there is none.
+        following: The statements between it and today.
 
     Returns:
-        The shape; None if the statement does not tell it.
+        The shape; None if the statements do not tell it.
     """
     if reshaping.after is not None:
         return reshaping.after.shape
     if today is None or reshaping.before is None:
         return None
-    # A statement that leaves the character set of a column to the table's default.
-    for charset in dict.fromkeys(column.charset for column in today.columns if column.charset):
+    # A statement that leaves the character set of a column to the table's default: what the statements make
+    # of it has to be the table of today, and with no other one, unless the column is gone.
+    known = (*shape_of(today.columns), *reshaping.before)
+    charsets = [column.charset for column in known if column.charset]
+    found = {}
+    for charset in dict.fromkeys((*charsets, *_CHARSETS_TO_TELL_APART)):
         after = ddl.apply(reshaping.statement, today.name, reshaping.before, charset)
-        if after is not None and after.shape == shape_of(today.columns):
-            return after.shape
-    return None
+        kept = None if after is None else _kept(after, today, following)
+        if after is not None and kept is not None:
+            found[kept] = after.shape
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+# Any two will do.
+_CHARSETS_TO_TELL_APART = ("utf8mb4", "latin1")
+
+
+def _kept(after: ddl.Altered, today: Table, following: Iterable[Statement]) -> frozenset[ShapeColumn] | None:
+    """Applies statements; gives those columns of before that are left, or None if today is another table."""
+    shape, charset = after.shape, after.default_charset
+    names = {column.name: column.name for column in shape}
+    for statement in following:
+        altered = ddl.apply(statement, today.name, shape, charset)
+        if altered is None:
+            return None
+        names = _moved(names, altered)
+        shape, charset = altered.shape, altered.default_charset
+    if shape != shape_of(today.columns):
+        return None
+    return frozenset(column for column in after.shape if column.name in names)
+
+
+def _moved(names: dict[str, str], altered: ddl.Altered) -> dict[str, str]:
+    """Carries names of columns on over a statement; those of columns that it drops are left out."""
+    moved = {
+        origin: column.name for column, origin in zip(altered.shape, altered.origins, strict=True) if origin
+    }
+    return {old: moved[new] for old, new in names.items() if new in moved}
 
 
 def renames(written: Shape, today: Table, statements: Iterable[Statement]) -> dict[str, str | None]:
@@ -242,12 +278,7 @@ def renames(written: Shape, today: Table, statements: Iterable[Statement]) -> di
         altered = ddl.apply(statement, today.name, shape) or _by_any_charset(statement, today, shape)
         if altered is None:
             return {}
-        moved = {
-            origin: column.name
-            for column, origin in zip(altered.shape, altered.origins, strict=True)
-            if origin
-        }
-        names = {old: moved[new] for old, new in names.items() if new in moved}
+        names = _moved(names, altered)
         shape = altered.shape
     known = {column.name for column in today.columns}
     gone: dict[str, str | None] = {name: None for name, *_ in written if name not in names and name in known}

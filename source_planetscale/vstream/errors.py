@@ -114,6 +114,8 @@ _SHAPE_TEXTS = (
     "cannot determine table columns",
     "cannot use column names in vstream filter",
     "failed to build ENUM and SET column",
+    "failed to perform ENUM column",
+    "failed to perform SET column",
     "does not have valid string values",
 )
 _PERMANENT_TEXTS = (

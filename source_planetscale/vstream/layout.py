@@ -64,6 +64,15 @@ _GROUPS: tuple[tuple[frozenset[str], frozenset[int]], ...] = (
     (frozenset({"set"}), frozenset({wire.SET_TYPE})),
     (frozenset({"json"}), frozenset({wire.JSON})),
 )
+# A tablet puts the names and types of today on a row whose columns are as many and of the same kind: numbers
+# of one of these kinds, or anything else but ENUM and SET (seen on Vitess 24).
+_KINDS_OF_NUMBERS = (
+    _INTEGERS | {wire.YEAR},
+    frozenset({wire.FLOAT32, wire.FLOAT64}),
+    frozenset({wire.DECIMAL}),
+    frozenset({wire.BIT}),
+)
+_LABELED = frozenset({wire.ENUM, wire.SET_TYPE})
 _WIRE_TYPES = {name: types for names, types in _GROUPS for name in names}
 
 
@@ -136,8 +145,18 @@ def _fits(fields: Sequence[wire.Field], decoded: Sequence[Column], written: Shap
 def _may_be(field: wire.Field, column: ShapeColumn, unnamed: bool) -> bool:
     base = column.column_type.partition("(")[0].partition(" ")[0].lower()
     known = _WIRE_TYPES.get(base)
-    # What the row event itself says stands in the type; only text and bytes are not told apart by it.
-    return known is None or field.type in known or (unnamed and field.type in _STRINGS and known <= _STRINGS)
+    if known is not None and field.type in known:
+        return True
+    if unnamed:
+        # What the row event itself says stands in the type; only text and bytes are not told apart by it.
+        return known is None or (field.type in _STRINGS and known <= _STRINGS)
+    own = known or frozenset()
+    return not (own | {field.type}) & _LABELED and _number(own) == _number(frozenset({field.type}))
+
+
+def _number(types: frozenset[int]) -> frozenset[int]:
+    """The kind of numbers that types are; empty for anything else."""
+    return next((kind for kind in _KINDS_OF_NUMBERS if types and types <= kind), frozenset())
 
 
 def _written(column: ShapeColumn, seen: Column) -> Column:

@@ -220,7 +220,8 @@ class TableReader:
         before = self.cursor.shape
         after = None if before is None else apply(statement, self.name, before)
         self.reshaping = Reshaping(statement, before, after)
-        self.cursor = replace(self.cursor, shape=None)
+        # A sync may be cut here, and a later statement may hide what this one tells.
+        self.cursor = replace(self.cursor, shape=None if after is None else after.shape)
         return True
 
     def refuse_statement(self, event: wire.VEvent) -> None:

@@ -50,6 +50,52 @@ def test_a_default_character_set_is_not_guessed_where_the_table_of_today_is_anot
     assert settled(reshaping(text), today(ID, LABEL, NEW)) is None
 
 
+def test_a_default_character_set_is_found_over_the_statements_in_between() -> None:
+    following = ["alter table orders add column z int", "alter table orders drop column label"]
+    found = settled(
+        reshaping("alter table orders add column extra varchar(9)"),
+        today(ID, NOTE, NEW, Column("z", "int")),
+        [ddl.parse(text) for text in following],
+    )
+    assert found == shape_of((ID, LABEL, NOTE, NEW))
+
+
+def test_the_character_set_of_a_column_that_is_gone_again_does_not_matter() -> None:
+    found = settled(
+        reshaping("alter table orders add column extra varchar(9)"),
+        TABLE,
+        [ddl.parse("alter table orders drop column extra")],
+    )
+    assert found is not None
+    assert [name for name, *_ in found] == ["id", "label", "note", "extra"]
+
+
+def in_utf8mb4(column: Column) -> Column:
+    return replace(column, charset="utf8mb4") if column.charset else column
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        (
+            "alter table orders convert to character set utf8mb4",
+            today(*map(in_utf8mb4, (ID, LABEL, NOTE, NEW))),
+        ),
+        (
+            "alter table orders modify extra varchar(9) character set utf8mb4",
+            today(ID, LABEL, NOTE, in_utf8mb4(NEW)),
+        ),
+        ("rename table orders to x, _orders_gho to orders", today(ID, LABEL, NOTE, NEW)),
+    ],
+    ids=["convert", "modify", "cut over"],
+)
+def test_a_default_character_set_is_not_guessed_where_a_later_statement_hides_it(
+    text: str, after: Table
+) -> None:
+    added = reshaping("alter table orders add column extra varchar(9)")
+    assert settled(added, after, [ddl.parse(text)]) is None
+
+
 @pytest.mark.parametrize(
     ("text", "before"),
     [

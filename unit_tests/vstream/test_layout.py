@@ -128,6 +128,19 @@ def test_a_dropped_column_goes_nowhere() -> None:
     assert targets(found) == ["id", None, "b"]
 
 
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [("int", "year"), ("year", "bigint"), ("float", "double"), ("datetime", "text"), ("point", "json")],
+)
+def test_a_column_that_took_the_place_of_another_of_its_kind_does_not_take_its_values(
+    then: str, now: str
+) -> None:
+    old, new = col("old", then), col("new", now)
+    found = laid_out(described(ID, new), (ID, old), table(ID, new))
+    assert targets(found) == ["id", None]
+    assert (found[1].written.column_type, found[1].decoded) == (then, new)
+
+
 def test_columns_without_names_are_known_by_their_place() -> None:
     text = col("note", "text")
     found = laid_out(nameless(ID, text, A), (ID, text, A), table(ID, A, text))
@@ -182,12 +195,13 @@ def test_whether_a_column_of_then_takes_null_is_not_taken_from_another_of_today(
         (described(ID, A, B), (ID, A)),
         (described(ID, A), (ID, col("a", "text"))),
         (described(ID, col("a", "datetime")), (ID, A)),
-        (described(ID, col("a", "float")), (ID, col("a", "double"))),
+        (described(ID, col("a", "float")), (ID, col("a", "decimal(9,2)"))),
+        (described(ID, col("a", "enum('a','b')")), (ID, col("a", "text"))),
         (nameless(ID, A), (ID, col("a", "decimal(9,2)"))),
         (nameless(ID), (ID, A)),
         ([], (ID,)),
     ],
-    ids=["too few", "too many", "text", "time", "float", "nameless", "nameless, too few", "none"],
+    ids=["too few", "too many", "text", "time", "float", "labels", "nameless", "nameless, too few", "none"],
 )
 def test_what_fits_neither_then_nor_now_is_refused(
     fields: list[wire.Field], written: tuple[Column, ...]

@@ -72,7 +72,7 @@ def test_a_statement_that_changes_the_columns_ends_the_stream_right_behind_it() 
     )
     assert keys(runs) == [1]
     assert (shard.reshaped, shard.ended) == (True, True)
-    assert shard.cursor == replace(after(7), shape=None)
+    assert shard.cursor == replace(after(7), shape=shape_of(WIDER.columns))
 
 
 def test_a_statement_tells_the_shape_that_follows_from_it() -> None:
