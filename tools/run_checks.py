@@ -42,6 +42,8 @@ TESTS = {
 ON_REQUEST = {"cluster tests": "cluster_tests"}
 # The tests under which the package's branch coverage is measured.
 MEASURED = "unit tests"
+# The others wait for servers most of the time: two files at once, each process with databases of its own.
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]
 
 
 @dataclass
@@ -98,7 +100,7 @@ def run_tests(name: str) -> Result:
         coverage = BIN / "coverage"
         code, seconds = run(name, [coverage, "run", *pytest], [coverage, "report"])
     else:
-        code, seconds = run(name, [sys.executable, *pytest])
+        code, seconds = run(name, [sys.executable, *pytest, *SIDE_BY_SIDE])
     result = Result(name, code == 0, seconds)
     if report.exists():
         read_report(report, result)
