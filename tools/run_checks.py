@@ -43,7 +43,7 @@ ON_REQUEST = {"cluster tests": "cluster_tests"}
 # The tests under which the package's branch coverage is measured.
 MEASURED = "unit tests"
 # The others wait for servers most of the time: two files at once, each process with databases of its own.
-SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 @dataclass

@@ -187,7 +187,8 @@ def test_28_streams_get_their_terminal_status_in_the_first_and_in_the_incrementa
         insert(vitess, "src", "0", name, [(2,)])
     later = read_well(vitess.config("src"), *MANY, state=initial.state)
     for done, key in ((initial, 1), (later, 2)):
-        assert [name for name, status in done.all_statuses if status == "COMPLETE"] == MANY
+        # In the order in which they were done.
+        assert sorted(name for name, status in done.all_statuses if status == "COMPLETE") == MANY
         assert [status for _, status in done.all_statuses].count("STARTED") == len(MANY)
         assert all(done.records(name) == [{"id": key}] for name in MANY)
         assert {state["type"] for state in done.state} == {"STREAM"}
@@ -197,7 +198,8 @@ def test_each_of_28_streams_gets_a_terminal_status_when_the_first_one_fails(vite
     create(vitess, "src", *[f"create table {name} (id bigint primary key)" for name in MANY])
     done = read(vitess.config("src"), "proto_absent", *MANY)
     terminal = [(name, status) for name, status in done.all_statuses if status in TERMINAL]
-    assert terminal == [("proto_absent", "INCOMPLETE"), *((name, "COMPLETE") for name in MANY)]
+    assert terminal[0] == ("proto_absent", "INCOMPLETE")
+    assert sorted(terminal[1:]) == [(name, "COMPLETE") for name in MANY]
     assert done.exit_code != 0
 
 
@@ -215,20 +217,18 @@ def test_a_table_that_does_not_exist_is_an_error_of_its_stream_and_stops_no_othe
     assert len(done.records("proto_rows")) == sum(ROWS.values())
 
 
-def test_a_column_that_has_gone_is_an_error_of_its_stream_and_stops_no_other(vitess: VitessCluster) -> None:
+def test_a_column_that_has_gone_is_left_out_and_told_in_the_log(vitess: VitessCluster) -> None:
     with_gone_column = {
-        "name": "proto_empty",
+        "name": "proto_rows",
         "namespace": "shop",
         "json_schema": {"type": "object", "properties": {"id": {}, "gone": {}}},
         "supported_sync_modes": ["full_refresh", "incremental"],
     }
-    done = read(vitess.config("shop"), with_gone_column, "proto_rows")
-    assert done.exit_code != 0
-    assert done.statuses("proto_empty")[-1] == "INCOMPLETE"
-    (message,) = done.errors_of("proto_empty")
-    assert "gone" in message
-    assert done.statuses("proto_rows")[-1] == "COMPLETE"
+    done = read_well(vitess.config("shop"), with_gone_column)
+    assert all("id" in row and "gone" not in row for row in done.records("proto_rows"))
     assert len(done.records("proto_rows")) == sum(ROWS.values())
+    (line,) = [line for line in done.logs if "gone" in line]
+    assert "proto_rows" in line
 
 
 def test_all_errors_of_a_run_are_reported_and_none_is_overwritten(vitess: VitessCluster) -> None:
@@ -242,7 +242,7 @@ def test_all_errors_of_a_run_are_reported_and_none_is_overwritten(vitess: Vitess
 
 
 @pytest.mark.parametrize("namespace", [None, ""])
-def test_a_catalog_without_namespaces_means_the_database_for_loading_and_saving(
+def test_a_catalog_without_namespaces_means_the_database_and_is_answered_without(
     vitess: VitessCluster, first: Run, namespace: str | None
 ) -> None:
     catalog = configured("proto_rows", namespace=namespace)
@@ -261,7 +261,10 @@ def test_a_catalog_without_namespaces_means_the_database_for_loading_and_saving(
         assert done.exit_code == 0
         assert done.of_type("RECORD") == []
         (emitted,) = done.state
-        assert emitted["stream"]["stream_descriptor"] == {"name": "proto_rows", "namespace": "shop"}
+        # The platform takes a stream for another one whose descriptor is not the catalog's.
+        assert emitted["stream"]["stream_descriptor"] == {
+            key: value for key, value in (("name", "proto_rows"), ("namespace", namespace)) if value is not None
+        }
 
 
 @pytest.mark.parametrize("state", ["", "{}", "[]", "null", None])

@@ -158,8 +158,9 @@ class Config:
         values.flag("use_gtid_with_table_pks", False)
         mysql_port = values.port("mysql_port", cls.mysql_port)
         grpc_port = values.port("grpc_port", cls.grpc_port)
-        database = _database(values.text("database"))
+        # In the order of the form, so that what is missing first is told first.
         host = _host(values.text("host"), mysql_port, grpc_port)
+        database = _database(values.text("database"))
         return cls(
             host=host,
             database=database,

@@ -71,6 +71,7 @@ def test_no_secret_is_shown() -> None:
         f"# bastion:22 SSH-2.0-OpenSSH\n[bastion]:22 {PUBLIC}\n",
         f"{PUBLIC}\\n",
     ],
+    ids=["fingerprint", "key", "with a comment", "known hosts", "keyscan", "pasted"],
 )
 def test_a_host_key_is_read_as_the_tools_print_it(entry: str) -> None:
     server = parse({**BY_PASSWORD, "tunnel_host_key": entry})
