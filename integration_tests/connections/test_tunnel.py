@@ -15,7 +15,7 @@ import pytest
 from embedded_database.certificates import Authority, Certificates
 from embedded_database.database import EmbeddedDatabase
 from embedded_database.relay import Relay, cut, stall
-from integration_tests.connections.ssh_server import PASSWORD, SshServer
+from embedded_database.ssh_server import PASSWORD, SshServer
 from integration_tests.support.command import configured, run
 from source_planetscale import tunnel
 from source_planetscale.check import check

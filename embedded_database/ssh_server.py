@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncssh
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Coroutine
     from types import TracebackType
 
     from typing_extensions import Self
@@ -28,6 +28,7 @@ class SshServer:
         fingerprint: The same, as `ssh-keygen -l` shows it.
         logins: How many connections it has let in so far.
         forwards: Whether it forwards connections.
+        answers: Whether it says anything to those who ask it to.
     """
 
     def __init__(self) -> None:
@@ -38,6 +39,7 @@ class SshServer:
         self.fingerprint = own.get_fingerprint()
         self.logins = 0
         self.forwards = True
+        self.answers = True
         self._own = own
         self._allowed = asyncssh.import_authorized_keys(user.export_public_key().decode())
         self._open: set[asyncssh.SSHServerConnection] = set()
@@ -141,7 +143,12 @@ class _Session(asyncssh.SSHServer):
         dest_port: int,  # noqa: ARG002
         orig_host: str,  # noqa: ARG002
         orig_port: int,  # noqa: ARG002
-    ) -> bool:
+    ) -> bool | Awaitable[asyncssh.SSHTCPSession[bytes]]:
         if not self._server.forwards:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "not here")
-        return True
+        return self._server.answers or self._never()
+
+    async def _never(self) -> asyncssh.SSHTCPSession[bytes]:
+        if self._connection is not None:
+            await self._connection.wait_closed()
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "closed")
