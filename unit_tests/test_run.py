@@ -12,27 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from unit_tests.support.fakes import PASSWORD
+from unit_tests.support.files import arguments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
-CONFIG = {"host": "db.example.com", "database": "shop", "username": "user", "password": PASSWORD}
-STREAM = {"name": "orders", "namespace": "shop", "json_schema": {}, "supported_sync_modes": ["incremental"]}
-CATALOG = {"streams": [{"stream": STREAM, "sync_mode": "incremental", "destination_sync_mode": "append"}]}
 SECONDS = 60
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
     """The arguments that name a configuration and a catalog."""
-    arguments = []
-    for name, content in (("config", CONFIG), ("catalog", CATALOG)):
-        path = tmp_path / f"{name}.json"
-        path.write_text(json.dumps(content))
-        arguments += [f"--{name}", str(path)]
-    return arguments
+    return arguments(tmp_path)
 
 
 def start(scenario: str, *args: str, **options: Any) -> subprocess.Popen[bytes]:

@@ -8,7 +8,6 @@ import ssl
 import threading
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,6 +31,7 @@ from unit_tests.support.tls_server import HOST, tls_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 OURS, THEIRS = Authority(), Authority()
 CA, OTHER_CA = OURS.certificate.decode(), THEIRS.certificate.decode()
@@ -89,11 +89,12 @@ def told(port: int, tls: Tls, host: str = HOST) -> SourceError | None:
     try:
         try_http2(endpoint, tls)
     except ssl.SSLError as error:
-        told = explain(error, endpoint, "grpc_port")
-        assert f"{host}:{port}" in told.message
-        assert told.cause is error
-        return told
-    return None
+        refusal = explain(error, endpoint, "grpc_port")
+    else:
+        return None
+    assert f"{host}:{port}" in refusal.message
+    assert isinstance(refusal.cause, ssl.SSLError)
+    return refusal
 
 
 @pytest.mark.parametrize(
@@ -188,9 +189,8 @@ def test_a_server_that_hangs_up_after_the_handshake_may_have_missed_a_client_cer
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n", b"short", b"\0\0\0\x07\0\0\0\0\0"])
 def test_a_server_that_speaks_no_http2_is_told_with_the_field(answer: bytes) -> None:
-    with tls_server(HERE, answer) as port:
-        with pytest.raises(ConfigError) as caught:
-            told(port, IDENTITY)
+    with tls_server(HERE, answer) as port, pytest.raises(ConfigError) as caught:
+        told(port, IDENTITY)
     assert caught.value.message == (
         f"What answers at 127.0.0.1:{port} is no gRPC server. Check host and grpc_port."
     )
@@ -222,7 +222,9 @@ def test_the_name_of_the_context_counts_whatever_was_dialled(elsewhere: int) -> 
             if agrees:
                 context.wrap_socket(plain, server_hostname=dialled).close()
             else:
-                with pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'other.example.com'"):
+                with pytest.raises(
+                    ssl.SSLCertVerificationError, match=r"not valid for 'other\.example\.com'"
+                ):
                     context.wrap_socket(plain, server_hostname=dialled)
         assert context.agreed == agrees
 

@@ -140,7 +140,10 @@ def test_a_server_that_shows_another_key_gets_no_login_and_is_told_with_that_key
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"password": "wrong"}, "denied access to user 'tunneller'. Check tunnel_user and tunnel_user_password."),
+        (
+            {"password": "wrong"},
+            "denied access to user 'tunneller'. Check tunnel_user and tunnel_user_password.",
+        ),
         ({"username": "somebody"}, "denied access to user 'somebody'."),
         ({"password": "", "key": "another"}, "Check tunnel_user and ssh_key."),
     ],

@@ -13,7 +13,7 @@ import pytest
 
 from embedded_database.certificates import Authority, Certificates
 from source_planetscale.endpoint import ClientCertificate, Endpoint, Keyspace, Tls, Verification
-from source_planetscale.vstream import channel as module
+from source_planetscale.tls import shown_certificate
 from source_planetscale.vstream.channel import call_credentials, new_channel
 from source_planetscale.vstream.client import VStreamClient
 from source_planetscale.vstream.errors import VStreamError
@@ -80,8 +80,8 @@ def test_a_channel_trusts_the_one_that_it_has_looked_at_and_no_other(elsewhere: 
     endpoint = Endpoint(HOST, elsewhere, tls=ANYONE)
     other = Certificates(THEIRS.certificate, *THEIRS.sign("vtgate.example.com"))
     with GrpcServer(other) as imposter, pytest.MonkeyPatch.context() as patch:
-        shown = module.shown_certificate(endpoint, ANYONE)
-        patch.setattr(module, "shown_certificate", lambda *_: shown)
+        shown = shown_certificate(endpoint, ANYONE)
+        patch.setattr("source_planetscale.vstream.channel.shown_certificate", lambda *_: shown)
         with pytest.raises(VStreamError) as caught:
             position(imposter.port, ANYONE)
         assert imposter.asked == []

@@ -1,4 +1,4 @@
-"""What the client of VStreams asks of vtgate, over which connections, and what it makes of the end of them."""
+"""What the client of VStreams asks of vtgate, over which connections, and what it makes of their end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_planetscale.endpoint import Endpoint, Keyspace, TabletType
-from source_planetscale.vstream import client as module
+from source_planetscale.vstream.channel import new_channel
 from source_planetscale.vstream.client import VStreamCall, VStreamClient, window_bytes
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.wire import vstream_pb2 as wire
@@ -71,13 +71,12 @@ def test_connections_are_made_for_as_many_streams_as_share_what_may_be_under_way
     server: GrpcServer, client: VStreamClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     windows: list[int] = []
-    make = module.new_channel
 
     def noted(endpoint: Endpoint, window: int) -> grpc.Channel:
         windows.append(window)
-        return make(endpoint, window)
+        return new_channel(endpoint, window)
 
-    monkeypatch.setattr(module, "new_channel", noted)
+    monkeypatch.setattr("source_planetscale.vstream.client.new_channel", noted)
     streamed(client, lane="a")
     client.share(16)
     streamed(client, lane="a")
@@ -102,9 +101,7 @@ def test_a_stream_starts_at_its_cursor(server: GrpcServer, client: VStreamClient
     (place,) = copying.shard_gtids
     assert (place.gtid, len(place.table_p_ks)) == (gtid(5), 1)
     assert (place.table_p_ks[0].table_name, place.table_p_ks[0].lastpk) == ("orders", last_key(ONE))
-    assert following == wire.VGtid(
-        shard_gtids=[wire.ShardGtid(keyspace=KEYSPACE, shard=SHARD, gtid=gtid(6))]
-    )
+    assert following == wire.VGtid(shard_gtids=[wire.ShardGtid(keyspace=KEYSPACE, shard=SHARD, gtid=gtid(6))])
 
 
 def test_each_table_has_a_rule_that_matches_no_other_name(server: GrpcServer, client: VStreamClient) -> None:
