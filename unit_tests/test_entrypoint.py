@@ -35,8 +35,9 @@ ENDED = (signal.SIGTERM, signal.SIGINT)
 @pytest.fixture(autouse=True)
 def _process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Puts back what the command sets for its whole process."""
-    for owner, name in ((sys, "excepthook"), (logging, "raiseExceptions")):
-        monkeypatch.setattr(owner, name, getattr(owner, name))
+    for name in ("excepthook", "stdout", "__stdout__"):
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
     kept = {number: signal.getsignal(number) for number in ENDED}
     yield
     for number, handler in kept.items():

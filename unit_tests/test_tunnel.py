@@ -7,6 +7,7 @@ import socket
 import socketserver
 import threading
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
@@ -16,6 +17,7 @@ from embedded_database.ssh_server import HOST, PASSWORD, USER, SshServer
 from source_planetscale import endpoint, tunnel
 from source_planetscale.errors import ConfigError, SourceError, TransientError
 from source_planetscale.tunnel import LocalEnd, Tunnel, explain
+from unit_tests.support.fakes import CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +115,27 @@ def test_several_ports_and_connections_share_one_login(ssh: SshServer, echo: int
             assert idle.recv(11) == b"still there"
         assert [end.trouble() for end in ends] == [None, None]
     assert ssh.logins == 1
+
+
+def test_both_ports_of_a_configuration_go_through_one_login_to_the_end_of_the_block(
+    ssh: SshServer, echo: int
+) -> None:
+    with nobody() as unused:
+        config = replace(CONFIG, host=HOST, mysql_port=echo, grpc_port=unused, ssh_server=login(ssh))
+        with config.reached() as reached:
+            mysql, grpc = reached.mysql, reached.grpc
+            assert (mysql.server_name, mysql.port, grpc.port) == (HOST, echo, unused)
+            assert len({mysql.address, grpc.address, (HOST, echo), (HOST, unused)}) == 4
+            with socket.create_connection(mysql.address, SECONDS) as connection:
+                connection.sendall(b"words")
+                assert connection.recv(5) == b"words"
+            with socket.create_connection(grpc.address, SECONDS) as connection:
+                assert everything(connection) == b""
+            assert mysql.trouble() is None
+            assert f"could not connect to 127.0.0.1:{unused}" in str(grpc.trouble())
+    assert ssh.logins == 1
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(mysql.address, SECONDS)
 
 
 def test_a_key_lets_in_as_a_password_does(ssh: SshServer, echo: int) -> None:
