@@ -96,6 +96,7 @@ def test_everything_that_no_sync_survives_is_told_at_once(
     assert f"tagged GTIDs ({UUID}:tag)" in message
     assert "keeps binary logs" not in message
     assert "keeps binary logs" in caplog.text
+    assert "log_bin" not in caplog.text
 
 
 def test_a_replica_is_read_while_its_primary_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
