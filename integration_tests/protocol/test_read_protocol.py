@@ -241,6 +241,10 @@ def test_all_errors_of_a_run_are_reported_and_none_is_overwritten(vitess: Vitess
         assert name in done.errors[-1]["message"]
 
 
+def catalog_descriptor(name: str, namespace: str | None) -> dict[str, str]:
+    return {"name": name} if namespace is None else {"name": name, "namespace": namespace}
+
+
 @pytest.mark.parametrize("namespace", [None, ""])
 def test_a_catalog_without_namespaces_means_the_database_and_is_answered_without(
     vitess: VitessCluster, first: Run, namespace: str | None
@@ -262,9 +266,8 @@ def test_a_catalog_without_namespaces_means_the_database_and_is_answered_without
         assert done.of_type("RECORD") == []
         (emitted,) = done.state
         # The platform takes a stream for another one whose descriptor is not the catalog's.
-        assert emitted["stream"]["stream_descriptor"] == {
-            key: value for key, value in (("name", "proto_rows"), ("namespace", namespace)) if value is not None
-        }
+        descriptor = emitted["stream"]["stream_descriptor"]
+        assert descriptor == catalog_descriptor("proto_rows", namespace)
 
 
 @pytest.mark.parametrize("state", ["", "{}", "[]", "null", None])
