@@ -75,7 +75,7 @@ vitess: setup ## Run a real Vitess until Ctrl-C (needs Go; built once)
 bench: setup ## Measure speed and memory side by side
 	@$(RUN) bench
 
-soak: setup ## Compare replica and source under random faults, for as long as SOAK_ARGS say
+soak: setup ## Compare replica and source under random faults or DDL, for as long as SOAK_ARGS say
 	@$(RUN) integration_tests.replica.soak $(SOAK_ARGS)
 
 # --- maintenance -----------------------------------------------------------------------------

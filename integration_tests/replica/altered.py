@@ -1,263 +1,144 @@
 """The proof that no row is read by the wrong columns: random direct DDL and changes between random syncs."""
 
-# ruff: noqa: S608 - names are the proof's own
-
 from __future__ import annotations
 
-import json
 import random
-import time
-from contextlib import closing, suppress
+import signal
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING
 
-import pymysql
-
-from integration_tests.replica.designs import VALUE_KINDS, ColumnKind, as_emitted
+from integration_tests.replica.altered_table import AlteredTable
 from integration_tests.replica.replica import Difference
-from integration_tests.schema.changed_table import TABLE, ChangedTable
+from integration_tests.support.command import Command, configured, read
 from integration_tests.support.destination import DedupedTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from integration_tests.support.command import Run
-    from integration_tests.support.destination import Row
+    from integration_tests.support.command import Json, Run
     from integration_tests.vitess.cluster import VitessCluster
 
-_KEYS = 30
-_MOST_COLUMNS = 7
-_LABELED = ("enum", "set")
-# Why a table may not be read on: with labels, and after a sync that was cut right behind a statement that
-# leaves the character set of a column to the table's default.
+# Why a table may not be read on.
 _LABELS = "that has an ENUM or SET column"
-_CUT = "the statements in between do not tell"
 
 
 @dataclass
-class _Column:
-    """A column of the table.
+class AlteredTally:
+    """What the tables of proofs went through.
 
     Attributes:
-        name: Its name of today.
-        kind: Its type.
-        since: Rows that were written with a greater `rev` have its value in the destination.
+        tables: How many there were.
+        alters: How many statements altered them.
+        syncs: How many syncs read them.
+        refusals: How often one of them was not read on, for a good reason.
     """
 
-    name: str
-    kind: ColumnKind
-    since: int
+    tables: int = 0
+    alters: int = 0
+    syncs: int = 0
+    refusals: int = 0
+
+    def __str__(self) -> str:
+        """All counts in one line."""
+        return ", ".join(f"{count} {name}" for name, count in vars(self).items())
 
 
-class AlteredTable:
-    """One random table and its life, which depends on the seed alone."""
+class AlteredProof:
+    """Random tables and their syncs, which depend on the seed alone."""
 
-    def __init__(self, vitess: VitessCluster, seed: int) -> None:
-        """Makes the table with some columns and rows."""
-        self._chance = random.Random(seed)  # noqa: S311 - a test's choices
+    def __init__(self, vitess: VitessCluster, seed: int, tally: AlteredTally, tables: int) -> None:
+        """Makes the tables.
+
+        Args:
+            vitess: A cluster with the keyspace `src` of one shard.
+            seed: What everything at random depends on.
+            tally: Is counted on.
+            tables: How many there are to be.
+        """
         self._seed = seed
-        kinds: tuple[ColumnKind, ...] = VALUE_KINDS
-        if self._chance.random() < 0.7:
-            kinds = tuple(kind for kind in VALUE_KINDS if kind.name not in _LABELED)
-        self._kinds = kinds
-        self._columns = [_Column(f"c{n}", self._chance.choice(kinds), 0) for n in range(3)]
-        self._named = len(self._columns)
-        self._rev = 0
-        self._is_cut = False
-        self._read = 0
-        self._log: list[str] = []
-        columns = ", ".join(f"{column.name} {column.kind.ddl} null" for column in self._columns)
-        create = f"create table {TABLE} (id int primary key, {columns}, rev bigint not null) charset utf8mb4"
-        self._table = ChangedTable(vitess, create)
-        self._destination = DedupedTable(["id"])
-        self._log.append(create)
-        self.syncs = 0
-        self.refusals = 0
+        self._chance = random.Random(seed)  # noqa: S311 - a test's choices
+        self._config = vitess.config("src", include_cdc_columns=True, max_retries=2, timeout_seconds=20)
+        self._tally = tally
+        names = [f"altered{number}" for number in range(tables)]
+        self._tables = {
+            name: AlteredTable(vitess, name, random.Random(f"{seed} {name}"))  # noqa: S311 - as above
+            for name in names
+        }
+        self._destinations = {name: DedupedTable(["id"]) for name in names}
+        self._states: dict[str, Json] = {}
+        tally.tables += tables
 
-    def live(self, steps: int) -> None:
-        """Does so many things to the table, then reads it to the end.
+    def run(self, steps: int) -> None:
+        """Writes, alters and reads so many times, then reads to the end.
 
         Raises:
-            Difference: The destination is not what the source says it must be.
+            Difference: A destination is not what its source says it must be.
         """
-        things: list[Callable[[], None]] = [self._write, self._write, self._write, self._alter, self._sync]
-        for _ in range(steps):
-            self._chance.choice(things)()
-        self._sync(cuts=False)
+        with ExitStack() as stack:
+            for table in self._tables.values():
+                stack.callback(table.close)
+            self._live(steps)
+        self._tally.alters += sum(table.alters for table in self._tables.values())
 
-    def _run(self, statement: str) -> bool:
-        with closing(self._table.vitess.connect_mysqld("vt_src_0")) as session, session.cursor() as cursor:
-            cursor.execute("set names utf8mb4, time_zone = '+00:00'")
-            with suppress(pymysql.MySQLError):
-                cursor.execute(statement)
-                self._log.append(statement)
-                return True
+    def _live(self, steps: int) -> None:
+        for _ in range(steps):
+            for table in self._tables.values():
+                self._chance.choice((table.write, table.write, table.write, table.alter))()
+            if self._chance.random() < 0.3:
+                self._sync(cuts=True)
+        self._sync()
+
+    def _sync(self, *, cuts: bool = False) -> None:
+        self._tally.syncs += 1
+        followed = set(self._states)
+        is_cut = cuts and self._chance.random() < 0.3
+        done = self._cut(after=self._chance.randint(1, 12)) if is_cut else self._read()
+        self._states |= {state["stream"]["stream_descriptor"]["name"]: state for state in done.state}
+        for name, table in self._tables.items():
+            self._destinations[name].load(done.record_messages(name))
+            table.note_read(max((record["rev"] for record in done.records(name)), default=0))
+            status = (done.statuses(name) or ["no status"])[-1]
+            table.log.append(f"-- {'a cut' if is_cut else 'a'} sync: {status}")
+        if not is_cut:
+            refused = [name for name in self._tables if not self._is_right(name, done, followed)]
+            for name in refused:
+                self._begin_anew(name)
+            if refused:
+                self._sync()
+
+    def _read(self) -> Run:
+        return read(self._config, *self._tables, state=list(self._states.values()) or None)
+
+    def _cut(self, after: int) -> Run:
+        """Reads on, and ends the sync with SIGTERM once so many records have come, if there are as many."""
+        catalog = configured(*self._tables, namespace="src")
+        with Command(["read"], self._config, catalog, list(self._states.values()) or None) as command:
+            records = (line for line in command.lines() if '"type":"RECORD"' in line)
+            if len(list(islice(records, after))) == after:
+                command.signal(signal.SIGTERM)
+            return command.finish()
+
+    def _is_right(self, name: str, done: Run, followed: set[str]) -> bool:
+        """Compares a table that was read to the end; tells of one that was not, for a good reason."""
+        table = self._tables[name]
+        if done.statuses(name)[-1] == "COMPLETE":
+            difference = table.difference(self._destinations[name].by_key)
+            if difference:
+                raise self._difference(table, difference)
+            return True
+        (message,) = done.errors_of(name)
+        expected = f"table {name}, shard 0" in message and _LABELS in message
+        if not (table.labeled and expected and name in followed):
+            raise self._difference(table, f"it could not be read: {message}")
+        self._tally.refusals += 1
         return False
 
-    def _write(self) -> None:
-        for _ in range(self._chance.randint(1, 4)):
-            key = self._chance.randrange(_KEYS)
-            if self._chance.random() < 0.2:
-                self._run(f"delete from {TABLE} where id = {key}")
-                continue
-            self._rev += 1
-            names = [column.name for column in self._columns]
-            values = [self._literal(column.kind) for column in self._columns]
-            self._run(
-                f"replace into {TABLE} (id, {', '.join([*names, 'rev'])}) "
-                f"values ({key}, {', '.join([*values, str(self._rev)])})"
-            )
-
-    def _literal(self, kind: ColumnKind) -> str:
-        if self._chance.random() < 0.1:
-            return "null"
-        return kind.literal(self._chance.randrange(min(kind.capacity, 1000)))
-
-    def _alter(self) -> None:
-        column = self._chance.choice(self._columns)
-        what = self._chance.choice(("add", "add", "drop", "rename", "swap", "move", "modify", "replace"))
-        getattr(self, f"_{what}")(column)
-
-    def _new(self) -> _Column:
-        self._named += 1
-        return _Column(f"c{self._named}", self._chance.choice(self._kinds), self._rev)
-
-    def _place(self) -> str:
-        others = ["id", *(column.name for column in self._columns)]
-        return self._chance.choice(["", *(f" after {name}" for name in others)])
-
-    def _add(self, _: _Column) -> None:
-        new = self._new()
-        if len(self._columns) < _MOST_COLUMNS and self._run(
-            f"alter table {TABLE} add column {new.name} {new.kind.ddl} null{self._place()}"
-        ):
-            self._columns.append(new)
-
-    def _drop(self, column: _Column) -> None:
-        if len(self._columns) > 1 and self._run(f"alter table {TABLE} drop column {column.name}"):
-            self._columns.remove(column)
-
-    def _rename(self, column: _Column) -> None:
-        new = self._new().name
-        if self._run(f"alter table {TABLE} rename column {column.name} to {new}"):
-            # What was read before is in the destination under the old name.
-            column.name, column.since = new, max(column.since, self._read)
-
-    def _swap(self, column: _Column) -> None:
-        other = self._chance.choice(self._columns)
-        one, two = column.name, other.name
-        if one != two and self._run(
-            f"alter table {TABLE} rename column {one} to {two}, rename column {two} to {one}"
-        ):
-            column.name, other.name = two, one
-            for renamed in (column, other):
-                renamed.since = max(renamed.since, self._read)
-
-    def _move(self, column: _Column) -> None:
-        self._run(f"alter table {TABLE} modify {column.name} {column.kind.ddl} null{self._place()}")
-
-    def _modify(self, column: _Column) -> None:
-        kind = self._chance.choice(self._kinds)
-        if self._run(f"alter table {TABLE} modify {column.name} {kind.ddl} null"):
-            column.kind, column.since = kind, self._rev
-
-    def _replace(self, column: _Column) -> None:
-        new = self._new()
-        if self._run(
-            f"alter table {TABLE} drop column {column.name}, add column {new.name} {new.kind.ddl} null"
-        ):
-            self._columns[self._columns.index(column)] = new
-
-    def _sync(self, *, cuts: bool = True) -> None:
-        self.syncs += 1
-        if cuts and self._chance.random() < 0.3:
-            # A sync that ends before so many records have come ends by itself.
-            done = self._table.cut(after=self._chance.randint(1, 6))
-            self._load(done)
-            self._is_cut = self._is_cut or done.statuses(TABLE)[-1] != "COMPLETE"
-            self._log.append(f"-- a cut sync: {done.statuses(TABLE)[-1]}")
-            return
-        done = self._table.sync()
-        self._load(done)
-        self._log.append(f"-- a sync: {done.statuses(TABLE)[-1]}")
-        if done.statuses(TABLE)[-1] != "COMPLETE":
-            self._refused(done)
-            return
-        self._is_cut = False
-        self._compare()
-
-    def _load(self, done: Run) -> None:
-        self._destination.load(done.record_messages(TABLE))
-        self._read = max(self._read, *(record["rev"] for record in done.records(TABLE)), 0)
-
-    def _refused(self, done: Run) -> None:
-        self.refusals += 1
-        (message,) = done.errors_of(TABLE)
-        allowed = (self._kinds is VALUE_KINDS and _LABELS in message) or (self._is_cut and _CUT in message)
-        if f"table {TABLE}, shard 0" not in message or not allowed:
-            raise self._difference(f"it could not be read: {message}")
+    def _begin_anew(self, name: str) -> None:
         # As after 'Refresh this stream and remove its records'.
-        self._table.state = []
-        self._destination = DedupedTable(["id"])
-        self._sync(cuts=False)
+        del self._states[name]
+        self._destinations[name] = DedupedTable(["id"])
+        self._tables[name].begin_anew()
 
-    def _compare(self) -> None:
-        wanted = self._source()
-        found = {key[0]: row for key, row in self._destination.by_key.items()}
-        if wanted.keys() != found.keys():
-            raise self._difference(f"the source has {sorted(wanted)}, the destination {sorted(found)}")
-        for key, row in wanted.items():
-            for column in self._columns:
-                there = _parsed(found[key].get(column.name), column.kind)
-                if row["rev"] > column.since and row[column.name] != there:
-                    raise self._difference(
-                        f"row {key}, column {column.name} ({column.kind.name}): the source has "
-                        f"{row[column.name]!r}, the destination {there!r}"
-                    )
-
-    def _source(self) -> dict[int, Row]:
-        kinds = {column.name: column.kind for column in self._columns}
-        with closing(self._table.vitess.connect_mysqld("vt_src_0")) as session, session.cursor() as cursor:
-            cursor.execute("set names utf8mb4, time_zone = '+00:00'")
-            cursor.execute(f"select * from {TABLE}")
-            names = [described[0] for described in cursor.description]
-            return {
-                values[0]: {
-                    name: as_emitted(value, kinds.get(name))
-                    for name, value in zip(names, values, strict=True)
-                }
-                for values in cursor.fetchall()
-            }
-
-    def _difference(self, words: str) -> Difference:
-        life = ";\n".join(self._log)
-        return Difference(f"Seed {self._seed}: {words}.\n{life}")
-
-
-def _parsed(value: Any, kind: ColumnKind) -> object:
-    return json.loads(value) if kind.name == "json" and value is not None else value
-
-
-def prove_for(vitess: VitessCluster, seed: int, seconds: float) -> tuple[int, int, int]:
-    """Lets tables live, one after the other, until the time is over; at least one.
-
-    Args:
-        vitess: The cluster, with the keyspace `src`.
-        seed: The first table's seed; each further one has the next.
-        seconds: How long to begin with further tables.
-
-    Returns:
-        The numbers of tables, of their syncs, and of refusals with a reason.
-
-    Raises:
-        Difference: A destination is not what its source says it must be.
-    """
-    deadline = time.monotonic() + seconds
-    tables = syncs = refusals = 0
-    while not tables or time.monotonic() < deadline:
-        table = AlteredTable(vitess, seed + tables)
-        table.live(steps=20)
-        tables += 1
-        syncs += table.syncs
-        refusals += table.refusals
-    return tables, syncs, refusals
+    def _difference(self, table: AlteredTable, words: str) -> Difference:
+        life = ";\n".join(table.log)
+        return Difference(f"Seed {self._seed}, table {table.name}: {words}.\n{life}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import struct
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -36,6 +38,11 @@ class ColumnKind:
     ddl: str
     literal: Callable[[int], str]
     capacity: int = MANY
+
+    @property
+    def base(self) -> str:
+        """The name of the type."""
+        return re.split(r"\W", self.ddl, maxsplit=1)[0]
 
 
 def _text(number: int) -> str:
@@ -172,18 +179,31 @@ def random_design(name: str, chance: random.Random) -> TableDesign:
 def as_emitted(value: Any, kind: ColumnKind | None) -> object:
     """The form in which a value from PyMySQL stands in a record, JSON documents parsed."""
     if kind is not None and value is not None:
-        if kind.name == "json":
+        if kind.base == "json":
             return json.loads(value)
-        if kind.name == "boolean":
+        if kind.ddl == "tinyint(1)":
             return bool(value)
-        if kind.name == "timestamp":
+        if kind.ddl == "bit(1)":
+            return value != b"\0"
+        if kind.base == "timestamp" and isinstance(value, datetime):
             return f"{value.isoformat(timespec='microseconds')}+00:00"
+        if kind.base == "point":
+            # MySQL puts the number of the reference system in front.
+            return base64.b64encode(value[4:]).decode()
+        if kind.base == "vector":
+            return [number for (number,) in struct.iter_unpack("<f", value)]
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, timedelta):
-        return str(value).rjust(8, "0")
+        return _clock(value, kind)
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds")
     return value.isoformat() if isinstance(value, date) else value
+
+
+def _clock(value: timedelta, kind: ColumnKind | None) -> str:
+    digits = re.search(r"\d", kind.ddl) if kind else None
+    whole = str(value).partition(".")[0].rjust(8, "0")
+    return whole if digits is None else f"{whole}.{value.microseconds:06}"[: 9 + int(digits[0])]

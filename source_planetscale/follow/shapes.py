@@ -7,13 +7,15 @@ the log, as far as these say it.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from source_planetscale import ddl
+from source_planetscale.errors import TransientError
+from source_planetscale.follow import advice
 from source_planetscale.follow.patience import backoff_seconds
 from source_planetscale.follow.retries import patiently
 from source_planetscale.shape import shape_of
@@ -35,6 +37,23 @@ if TYPE_CHECKING:
     from source_planetscale.vstream.table_reader import Reshaping, TableReader
 
 
+Unread: TypeAlias = "list[tuple[Member, TransientError]]"
+"""Tables whose statements could not be read, with the reason."""
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """The statements between tables' positions and the present.
+
+    Attributes:
+        read: Tables with their statements, oldest first.
+        unread: Those whose statements could not be read, where reading their rows may not fail as well.
+    """
+
+    read: Sequence[tuple[Member, Sequence[Statement]]] = ()
+    unread: Unread = field(default_factory=list)
+
+
 class ShapeFinder:
     """Finds the shapes of the tables of one shard, reading statements ahead of the rows where it must."""
 
@@ -52,13 +71,16 @@ class ShapeFinder:
         if call is not None:
             call.cancel()
 
-    def prepare(self, members: Sequence[Member]) -> None:
+    def prepare(self, members: Sequence[Member]) -> Unread:
         """Finds shapes that saved cursors do not hold, and the names of today of renamed columns.
 
         A shape that cannot be told stays unknown.
 
         Args:
             members: Tables with their cursors, before anything is read.
+
+        Returns:
+            Those of the tables whose statements could not be read.
         """
         # An unfinished copy catches up before it goes on.
         following = [member for member in members if member.cursor.position]
@@ -69,23 +91,25 @@ class ShapeFinder:
             if member.cursor.shape is not None and _may_hold_renames(member.cursor.shape, member.table)
         ]
         if not shapeless and not renaming:
-            return
+            return []
         today = self._today([member.name for member in (*shapeless, *renaming)])
         ahead = self._ahead([*shapeless, *renaming])
-        for member in shapeless:
-            table = today.get(member.name)
-            if table is not None and ahead is not None and not ahead[member.name]:
-                member.cursor = replace(member.cursor, shape=shape_of(table.columns))
-        for member in renaming:
-            if ahead is not None and member.cursor.shape is not None:
-                member.renames = renames(member.cursor.shape, member.table, ahead[member.name])
+        for member, statements in ahead.read:
+            if member.cursor.shape is not None:
+                member.renames = renames(member.cursor.shape, member.table, statements)
+            elif not statements and member.name in today:
+                member.cursor = replace(member.cursor, shape=shape_of(today[member.name].columns))
+        return ahead.unread
 
-    def settle(self, tables: Sequence[TableReader], members: Sequence[Member]) -> None:
+    def settle(self, tables: Sequence[TableReader], members: Sequence[Member]) -> Unread:
         """Finds the shapes behind statements that have changed them.
 
         Args:
             tables: What was read of each table, in the order of `members`.
             members: The tables; their cursors stand right behind the statements.
+
+        Returns:
+            Those of the tables whose later statements could not be read.
         """
         changed = [
             (member, table.reshaping)
@@ -93,9 +117,10 @@ class ShapeFinder:
             if table.reshaping is not None
         ]
         if not changed:
-            return
+            return []
         today = self._today([member.name for member, _ in changed])
-        unknown = []
+        unknown: dict[str, Reshaping] = {}
+        following: list[Member] = []
         for member, reshaping in changed:
             member.table = today.get(member.name, member.table)
             if not member.cursor.position:
@@ -105,18 +130,18 @@ class ShapeFinder:
             shape = settled(reshaping, today.get(member.name))
             member.cursor = replace(member.cursor, shape=shape)
             if shape is None or _may_hold_renames(shape, member.table):
-                unknown.append((member, reshaping))
-        ahead = self._ahead([member for member, _ in unknown]) if unknown else None
-        if ahead is None:
-            return
-        for member, reshaping in unknown:
-            following = ahead[member.name]
-            shape = member.cursor.shape or settled(reshaping, today.get(member.name), following)
-            if shape is None and not following and member.name in today:
+                unknown[member.name] = reshaping
+                following.append(member)
+        ahead = self._ahead(following)
+        for member, statements in ahead.read:
+            reshaping = unknown[member.name]
+            shape = member.cursor.shape or settled(reshaping, today.get(member.name), statements)
+            if shape is None and not statements and member.name in today:
                 shape = shape_of(member.table.columns)
             if shape is not None:
                 member.cursor = replace(member.cursor, shape=shape)
-                member.renames = renames(shape, member.table, following)
+                member.renames = renames(shape, member.table, statements)
+        return ahead.unread
 
     def renew(self, members: Sequence[Member]) -> None:
         """Asks again which columns tables have today: a statement that no stream tells may have changed them.
@@ -138,14 +163,22 @@ class ShapeFinder:
         serves = self._shard in database.shards()
         return database.tables(names, self._shard if serves else None)
 
-    def _ahead(self, members: Sequence[Member]) -> dict[str, list[Statement]] | None:
-        """Reads the statements from each table's position to the present; None if that cannot be done."""
+    def _ahead(self, members: Sequence[Member], failures: int = 0, since: float | None = None) -> _Ahead:
+        """Reads the statements from each table's position to the present.
+
+        Args:
+            members: The tables.
+            failures: Attempts that have failed before.
+            since: When the first of them began, in seconds of the monotonic clock.
+        """
+        if not members:
+            return _Ahead()
         cursors = [member.cursor for member in members]
         oldest = cursors[0]
         for cursor in cursors:
             if Position.parse(oldest.position).contains(Position.parse(cursor.position)):
                 oldest = cursor
-        failures, since = 0, time.monotonic()
+        since = time.monotonic() if since is None else since
         while True:
             try:
                 found = self._statements(oldest, [member.name for member in members])
@@ -153,14 +186,33 @@ class ShapeFinder:
                 self._core.client.reconnect(self._lane)
                 failures += 1
                 over = self._core.patience.is_over(failures, time.monotonic() - since)
-                if error.permanent or over or self._closing.wait(backoff_seconds(failures)):
-                    return None
+                if not (error.permanent or over):
+                    if self._closing.wait(backoff_seconds(failures)):
+                        return _Ahead()
+                elif len(members) > 1 and not error.is_about_everything:
+                    # One that cannot be read hides the statements of the others.
+                    middle = len(members) // 2
+                    ahead = self._ahead(members[:middle], failures - 1, since)
+                    others = self._ahead(members[middle:], failures - 1, since)
+                    return _Ahead([*ahead.read, *others.read], [*ahead.unread, *others.unread])
+                elif error.permanent:
+                    # Reading the rows meets it as well, and what it means is decided there.
+                    return _Ahead()
+                else:
+                    return _Ahead(unread=[(each, self._given_up(each, failures, error)) for each in members])
             else:
-                own = {member.name: Position.parse(member.cursor.position) for member in members}
-                return {
-                    name: [statement for at, statement in statements if not own[name].contains(at)]
-                    for name, statements in found.items()
-                }
+                own = [Position.parse(cursor.position) for cursor in cursors]
+                return _Ahead(
+                    [
+                        (member, [statement for at, statement in found[member.name] if not here.contains(at)])
+                        for member, here in zip(members, own, strict=True)
+                    ]
+                )
+
+    def _given_up(self, member: Member, failures: int, error: VStreamError) -> TransientError:
+        client = self._core.client
+        words = advice.explain(error, client.endpoint, client.keyspace)
+        return TransientError(advice.about_giving_up(member.where, failures, words))
 
     def _statements(
         self, cursor: Cursor, names: Sequence[str]

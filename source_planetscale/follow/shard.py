@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from source_planetscale.follow.core import Core
     from source_planetscale.follow.member import Member, Step
+    from source_planetscale.follow.shapes import Unread
     from source_planetscale.follow.stall import StallClock
 
 
@@ -91,7 +92,7 @@ class ShardFollower:
         members = self._members
         members.stop = self._core.positions.stop(members.shard, members.all[0].name)
         yield from members.settle_cursors(members.all)
-        self._shapes.prepare(members.all)
+        yield from self._end_unread(self._shapes.prepare(members.all))
         while members and not self._closing.is_set():
             yield from members.end(members.at_stop())
             behind = [member for member in members.all if not member.cursor.copying]
@@ -131,7 +132,9 @@ class ShardFollower:
             if self._closing.is_set() or not members:
                 return
             if reader.reshaped:
-                self._shapes.settle([reader.tables[member.name] for member in members], members)
+                tables = [reader.tables[member.name] for member in members]
+                yield from self._end_unread(self._shapes.settle(tables, members))
+                members = self._staying(members, copying=copying)
             if reader.done:
                 return
             if self._place(members) != place:
@@ -148,6 +151,10 @@ class ShardFollower:
             if self._renewed_stop(reader, failure):
                 return
             members = self._staying(members, copying=copying)
+
+    def _end_unread(self, unread: Unread) -> Iterator[Step]:
+        for member, error in unread:
+            yield from self._members.end([member], error=error)
 
     def _staying(self, members: Sequence[Member], *, copying: bool) -> list[Member]:
         """Those that are read on together: a copy that begins anew has a stream of its own."""

@@ -321,6 +321,42 @@ def test_a_column_that_a_later_statement_renames_goes_to_its_new_name() -> None:
     assert result.targets["orders"] == ["id", "title", "note"]
 
 
+RENAMED = replace(
+    TABLE, columns=(TABLE.columns[0], replace(TABLE.columns[1], name="title"), TABLE.columns[2])
+)
+RENAMING: list[Item] = [
+    transaction(6, fields(RENAMED), inserted(ONE)),
+    response(vgtid(gtid(7)), ddl("alter table orders rename column label to title")),
+    transaction(10),
+]
+
+
+@pytest.mark.parametrize(
+    "words", ["failed to build ENUM and SET column integer to string mappings", "it broke"]
+)
+def test_a_renamed_column_is_found_beside_a_table_whose_statements_cannot_be_read(words: str) -> None:
+    def serve(cursor: Cursor, tables: Sequence[str]) -> list[Item]:
+        if "parts" in tables:
+            return [broken(words, UNKNOWN)]
+        return RENAMING if cursor.position == gtid(5) else [transaction(10)]
+
+    parts = replace(RENAMED, name="parts")
+    result = followed(FakeVtgate({}, serve=serve), Member(RENAMED, after(5)), Member(parts, after(5)))
+    assert set(result.errors) == {"parts"}
+    assert result.ids == {"orders": [1]}
+    assert result.targets["orders"] == ["id", "title", "note"]
+
+
+def test_a_look_ahead_that_never_gets_through_is_an_error_and_leaves_no_column_out() -> None:
+    broken_off: list[Item] = [broken()]
+    rest: list[Item] = [transaction(10)]
+    vtgate = scripted(broken_off, broken_off, broken_off, RENAMING, rest)
+    result = followed(vtgate, Member(RENAMED, after(5)))
+    assert isinstance(result.errors["orders"], TransientError)
+    assert "orders" in str(result.errors["orders"])
+    assert result.ids == {}
+
+
 def test_a_state_without_a_shape_gets_that_of_today_where_nothing_changed_since() -> None:
     log: list[Item] = [transaction(6, fields(), inserted(ONE)), transaction(10)]
     result = followed(scripted(log, log), Member(TABLE, replace(after(5), shape=None)))
