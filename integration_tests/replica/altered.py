@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Why a table may not be read on.
 _LABELS = "that has an ENUM or SET column"
+_UNTOLD = "the statements in between do not tell with which columns the rows were written"
 
 
 @dataclass
@@ -125,10 +126,11 @@ class AlteredProof:
             difference = table.difference(self._destinations[name].by_key)
             if difference:
                 raise self._difference(table, difference)
+            table.note_end()
             return True
         (message,) = done.errors_of(name)
-        expected = f"table {name}, shard 0" in message and _LABELS in message
-        if not (table.labeled and expected and name in followed):
+        expected = (table.labeled and _LABELS in message) or (table.untold and _UNTOLD in message)
+        if not (expected and f"table {name}, shard 0" in message and name in followed):
             raise self._difference(table, f"it could not be read: {message}")
         self._tally.refusals += 1
         return False

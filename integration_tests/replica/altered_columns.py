@@ -66,6 +66,7 @@ def _labels(base: str, *labels: str) -> ColumnKind:
     )
 
 
+# What fits into a TINYTEXT: a lenient ALTER cuts others in the middle of a character.
 def _letters(letter: str, most: int) -> Callable[[int], str]:
     return lambda n: f"'{letter * (n % most)}'"
 
@@ -83,10 +84,10 @@ KINDS: tuple[ColumnKind, ...] = (
     ColumnKind("char_bin", "char(8) character set binary", lambda n: f"x'{n:08x}'"),
     ColumnKind("char_short", "char(6) character set latin1", lambda n: f"'é{n}'"),
     ColumnKind("binary_16", "binary(16)", lambda n: f"x'{n:08x}00'"),
-    ColumnKind("varchar_long", "varchar(500)", _letters("ü", 300)),
+    ColumnKind("varchar_long", "varchar(500)", _letters("ü", 120)),
     ColumnKind("tinytext", "tinytext", _letters("é", 100)),
-    ColumnKind("mediumtext", "mediumtext", _letters("é", 300)),
-    ColumnKind("longtext_ucs2", "longtext character set ucs2", _letters("漢", 100)),
+    ColumnKind("mediumtext", "mediumtext", _letters("é", 120)),
+    ColumnKind("longtext_ucs2", "longtext character set ucs2", _letters("漢", 80)),
     ColumnKind("tinyblob", "tinyblob", lambda n: f"x'{'ff' * (n % 200)}'"),
     ColumnKind("longblob", "longblob", lambda n: f"x'{'80' * (n % 300)}'"),
     _charset("utf8mb3", "漢"),
@@ -111,6 +112,12 @@ def has_labels(kind: ColumnKind) -> bool:
     return kind.base in _LABELED
 
 
+def takes_default_charset(kind: ColumnKind) -> bool:
+    """Whether the type leaves the character set of its values to the table's default."""
+    has_charset = kind.base in _TEXTS or kind.base in _LABELED
+    return has_charset and not re.search("character set|collate", kind.ddl)
+
+
 def family(kind: ColumnKind) -> str:
     """A name for types whose values read the same under each other, as far as they hold them."""
     if kind.ddl in ("tinyint(1)", "bit(1)"):
@@ -132,7 +139,7 @@ RELATED: dict[str, list[ColumnKind]] = {
 
 def are_alike(one: object, other: object) -> bool:
     """Whether two values of a record can be the same value under two types, such as 5 and "5"."""
-    return bool(_forms(one) & _forms(other))
+    return one == other or bool(_forms(one) & _forms(other))
 
 
 def _forms(value: Any) -> set[str]:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 import pymysql
 
-from integration_tests.replica.altered_columns import KINDS, RELATED, are_alike, family, has_labels
+from integration_tests.replica.altered_columns import (
+    KINDS,
+    RELATED,
+    are_alike,
+    family,
+    has_labels,
+    takes_default_charset,
+)
 from integration_tests.replica.designs import ColumnKind, as_emitted
 from integration_tests.support.tables import create
 
@@ -36,7 +43,8 @@ class _Column:
         name: Its name of today.
         kind: Its type of today.
         since: Rows that were written with a greater `rev` have its very value in the destination.
-        read: Rows up to this `rev` may have been read while another column had the name.
+        read: Rows up to this `rev` may have the value of another column that had the name: they may have been
+            read by then, and nothing tells a dropped column from a new one under its name.
         held: `rev` of a row -> the values that the column had in it, under each of its types.
     """
 
@@ -49,10 +57,22 @@ class _Column:
 
 @dataclass
 class _Clause:
-    """A part of an ALTER TABLE: its text, and what it makes of the proof's own knowledge."""
+    """A part of an ALTER TABLE.
+
+    Attributes:
+        text: Its text.
+        took_place: Carries on what the proof knows of the table.
+        kind: The type that a column gets by it, or None.
+    """
 
     text: str
     took_place: Callable[[], None] = lambda: None
+    kind: ColumnKind | None = None
+
+    @property
+    def defaults(self) -> bool:
+        """Whether it leaves the character set of a column to the table's default."""
+        return self.kind is not None and takes_default_charset(self.kind)
 
 
 class AlteredTable:
@@ -61,6 +81,8 @@ class AlteredTable:
     Attributes:
         name: Its name.
         labeled: Whether it may have ENUM and SET columns.
+        untold: Whether, since it was read to its end, a statement has left the character set of a column to
+            the table's default and a later one may have hidden it: nothing tells the first one's shape then.
         log: What has happened to it, oldest first.
         alters: How many statements have altered it.
     """
@@ -86,6 +108,8 @@ class AlteredTable:
         create(vitess, "src", made)
         self.log = [made]
         self.alters = 0
+        self.untold = False
+        self._defaulted = False
 
     def _kind(self, like: ColumnKind | None = None) -> ColumnKind:
         """A random type, of the same family if one is given."""
@@ -131,6 +155,8 @@ class AlteredTable:
         texts = ", ".join(clause.text for clause in clauses)
         if self._run(f"alter table {self.name} {texts}", lenient=lenient):
             self.alters += 1
+            self.untold = self.untold or self._defaulted
+            self._defaulted = self._defaulted or any(clause.defaults for clause in clauses)
             for clause in clauses:
                 clause.took_place()
             self._remember()
@@ -168,9 +194,11 @@ class AlteredTable:
     def _add(self, column: _Column) -> _Clause:
         if len(self._columns) >= _MOST_COLUMNS:
             return self._drop(column)
-        new = _Column(self._new_name(), self._kind(), self._rev, self._read)
+        new = _Column(self._new_name(), self._kind(), self._rev, self._rev)
         return _Clause(
-            f"add column {new.name} {new.kind.ddl} null{self._place()}", lambda: self._columns.append(new)
+            f"add column {new.name} {new.kind.ddl} null{self._place()}",
+            lambda: self._columns.append(new),
+            new.kind,
         )
 
     def _drop(self, column: _Column) -> _Clause:
@@ -208,6 +236,7 @@ class AlteredTable:
         return _Clause(
             f"modify {column.name} {column.kind.ddl} null{self._place()}",
             lambda: setattr(column, "since", since),
+            column.kind,
         )
 
     def _modify(self, column: _Column) -> _Clause:
@@ -215,6 +244,7 @@ class AlteredTable:
         return _Clause(
             f"modify column {column.name} {kind.ddl} null{self._chance.choice(('', '', self._place()))}",
             lambda: self._retyped(column, kind),
+            kind,
         )
 
     def _retyped(self, column: _Column, kind: ColumnKind) -> None:
@@ -227,11 +257,11 @@ class AlteredTable:
             self._renamed(column, name)
             self._retyped(column, kind)
 
-        return _Clause(f"change {column.name} {name} {kind.ddl} null{self._place()}", change)
+        return _Clause(f"change {column.name} {name} {kind.ddl} null{self._place()}", change, kind)
 
     def _renew(self, column: _Column) -> _Clause:
         name = self._chance.choice((column.name, self._new_name()))
-        new = _Column(name, self._related(column), self._rev, self._read)
+        new = _Column(name, self._related(column), self._rev, self._rev)
 
         def renew() -> None:
             self._columns[self._columns.index(column)] = new
@@ -240,7 +270,9 @@ class AlteredTable:
                 self._free.remove(name)
 
         return _Clause(
-            f"drop column {column.name}, add column {name} {new.kind.ddl} null{self._place()}", renew
+            f"drop column {column.name}, add column {name} {new.kind.ddl} null{self._place()}",
+            renew,
+            new.kind,
         )
 
     def _move_an_integer(self, _: _Column) -> _Clause:
@@ -267,6 +299,10 @@ class AlteredTable:
     def note_read(self, rev: int) -> None:
         """Notes that rows up to this `rev` may have been read, under the names of today."""
         self._read = max(self._read, rev)
+
+    def note_end(self) -> None:
+        """Notes that all of it has been read."""
+        self.untold = self._defaulted = False
 
     def begin_anew(self) -> None:
         """Notes that the destination is empty and the table will be copied."""
