@@ -17,7 +17,6 @@ from integration_tests.replica.test_replica_equals_source import PROOF_SEED
 if TYPE_CHECKING:
     from integration_tests.vitess.cluster import VitessCluster
 
-# In the first one a table without labels is renamed in while one with labels cannot be read on.
 SEEDS = [1016, 1020]
 
 
