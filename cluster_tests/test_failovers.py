@@ -15,6 +15,7 @@ from integration_tests.support.command import Command, configured
 from integration_tests.support.copying import fill, finish_within, read_around
 from integration_tests.support.live_table import LiveTable
 from integration_tests.vitess.processes import wait_until
+from integration_tests.vitess.topology import shard_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from integration_tests.vitess.tablets import Tablet
 
 SHARD = "0"
+EIGHT = shard_names(8)
 # More than the buffers between server and connector hold, in transactions.
 PADDING_TRANSACTIONS = 30
 PADDING_ROWS = 500
@@ -323,3 +325,36 @@ def test_a_shard_that_stays_away_is_given_up_after_one_timeout_in_all(
     assert done.statuses(live.table)[-1] == "INCOMPLETE"
     # Not one for its columns, one for its position and one for its rows.
     assert TIMEOUT_SECONDS * 0.9 < time.monotonic() - begun < TIMEOUT_SECONDS * 2
+
+
+def test_one_of_eight_shards_that_is_down_costs_the_others_nothing_and_is_all_that_the_next_sync_brings(
+    real_cluster: RealCluster,
+) -> None:
+    with real_cluster.keyspace("eight", dict.fromkeys(EIGHT, 1)) as keyspace:
+        live = LiveTable(real_cluster, keyspace)
+        rows = {
+            shard: {
+                number for (number,) in real_cluster.execute("select id from live", f"{keyspace}:{shard}")
+            }
+            for shard in EIGHT
+        }
+        down = real_cluster.primary(keyspace, EIGHT[3])
+        down.kill()
+        begun = time.monotonic()
+        config = {**live.config, "timeout_seconds": TIMEOUT_SECONDS}
+        catalog = configured(live.table, namespace=keyspace)
+        with Command(["read"], config, catalog, warm=True) as command:
+            missing = set().union(*rows.values()) - rows[down.shard]
+            while missing:
+                missing.discard(command.next_message("RECORD")["record"]["data"]["id"])
+            assert time.monotonic() - begun < TIMEOUT_SECONDS / 2
+            done = finish_within(command)
+        assert TIMEOUT_SECONDS * 0.9 < time.monotonic() - begun < TIMEOUT_SECONDS * 2
+        assert done.statuses(live.table)[-1] == "INCOMPLETE"
+        (message,) = done.errors_of(live.table)
+        assert f"shard {down.shard}" in message
+        live.load(done)
+        down.start()
+        real_cluster.wait_until_answering([keyspace], SECONDS)
+        assert {record["id"] for record in live.sync().records(live.table)} == rows[down.shard]
+        live.assert_equal()
