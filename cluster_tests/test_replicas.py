@@ -75,6 +75,11 @@ def let_fall_behind(cluster: RealCluster, live: LiveTable) -> Tablet:
     return replica
 
 
+def serving_replicas(cluster: RealCluster) -> int:
+    """How many replicas vtgate can read from."""
+    return [row[3:5] for row in cluster.execute("show vitess_tablets", "")].count(("REPLICA", "SERVING"))
+
+
 def looks_in_vain(cluster: RealCluster) -> int:
     """How often vtgate has found no tablet to stream from."""
     return (cluster.directory / "vtgate.log").read_text().count("No healthy serving tablet found")
@@ -161,6 +166,7 @@ def test_a_position_that_one_of_two_replicas_has_purged_is_read_from_the_other_o
     live.first_sync()
     live.write(20)
     wait_until_caught_up(real_cluster, live)
+    wait_until(lambda: serving_replicas(real_cluster) == 2, "vtgate knows both replicas", SECONDS)
     first, second = real_cluster.replicas(live.keyspace, SHARD)
     first.purge_binlogs()
     # Which of the two answers is drawn by lot.

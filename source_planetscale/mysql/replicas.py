@@ -46,24 +46,25 @@ def purged_sets(database: Asked, keyspace: Keyspace, shard: str) -> list[str]:
         SourceError: There was no answer.
     """
     purged: dict[str, str] = {}
-    with database.session(shard) as ask:
+    # A shard that is addressed passes statements on to its tablet.
+    with database.session() as ask:
         listed = ask(TABLETS_QUERY)
-        tablets = [] if isinstance(listed, str) else [Tablet(*row[: len(Tablet._fields)]) for row in listed]
-        cells = Counter(
-            tablet.cell
-            for tablet in tablets
-            if (tablet.keyspace, tablet.shard) == (keyspace.name, shard)
-            and tablet.tablet_type.lower() == keyspace.tablet_type.value
-            and tablet.state == "SERVING"
-        )
-        # vtgate reads from its own cell, whichever that is.
-        count = max(cells.values(), default=1)
+    tablets = [] if isinstance(listed, str) else [Tablet(*row[: len(Tablet._fields)]) for row in listed]
+    wanted = (keyspace.name, shard, keyspace.tablet_type.value, "SERVING")
+    cells = Counter(
+        cell for cell, name, place, kind, state in tablets if (name, place, kind.lower(), state) == wanted
+    )
+    # vtgate reads from its own cell, whichever that is.
+    count = max(cells.values(), default=1)
+    with database.session(shard) as ask:
         for _ in range(_DRAWS_FOR_EACH * count):
             rows = ask(_PURGED)
-            if len(purged) == count or isinstance(rows, str):
+            if isinstance(rows, str):
                 break
             ((server, gone),) = rows
             purged[server] = str(gone).replace("\n", "")
+            if len(purged) == count:
+                break
     return [*purged.values(), *[""] * (count - len(purged))]
 
 
