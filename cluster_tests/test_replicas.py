@@ -33,6 +33,7 @@ FORKS = 8
 def live(real_cluster: RealCluster) -> Iterator[LiveTable]:
     """A table in a keyspace of its own with a primary and a replica."""
     with real_cluster.keyspace("live", {SHARD: 2}) as keyspace:
+        wait_until(lambda: serving_replicas(real_cluster) == 1, "the replica serves", SECONDS)
         yield LiveTable(real_cluster, keyspace)
 
 
