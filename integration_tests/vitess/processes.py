@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 # Below the range that Linux hands out for outgoing connections.
 PORTS = range(20000, 32000)
 
+# Servers that are described one after the other are started later.
+_given: set[int] = set()
+
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.05
 LOG_TAIL_LINES = 15
@@ -60,18 +63,21 @@ def private_directory() -> Path:
 
 
 def free_ports(count: int) -> int:
-    """Finds consecutive free TCP ports on all addresses.
+    """Finds consecutive free TCP ports on all addresses, none of which was given out before.
 
     Returns:
         The first of them.
     """
     for first in random.sample(PORTS, len(PORTS)):
+        if not _given.isdisjoint(range(first, first + count)):
+            continue
         with ExitStack() as held:
             try:
                 for port in range(first, first + count):
                     held.enter_context(socket.create_server(("", port)))
             except OSError:
                 continue
+            _given.update(range(first, first + count))
             return first
     raise ClusterError("No free ports.")
 

@@ -235,8 +235,10 @@ class RealCluster(Vtgate):
         tablet_flags: Sequence[str] = (),
     ) -> Iterator[str]:
         """A keyspace for as long as the context lasts, for a test that turns it over; as `add_keyspace`."""
-        self.add_keyspace(keyspace, shards, sharded=sharded, durability=durability, tablet_flags=tablet_flags)
         try:
+            self.add_keyspace(
+                keyspace, shards, sharded=sharded, durability=durability, tablet_flags=tablet_flags
+            )
             yield keyspace
         finally:
             self.remove_keyspace(keyspace)

@@ -85,5 +85,7 @@ class Server:
 
     def _works(self) -> bool:
         if not self.running:
-            raise ClusterError(f"{self.name} ended by itself:\n{self._processes.log_tail(self.name)}")
+            # MySQL writes to a log of its own.
+            told = self._processes.log_tail(self.name) or self._processes.log_tail()
+            raise ClusterError(f"{self.name} ended by itself:\n{told}")
         return self._ready()

@@ -171,7 +171,7 @@ class Tablet:
     def remove(self) -> None:
         """Kills it and removes its data."""
         self.kill()
-        shutil.rmtree(self._directory)
+        shutil.rmtree(self._directory, ignore_errors=True)
 
     def connect(self) -> pymysql.Connection[Any]:
         """Opens an autocommitting connection to the MySQL server as its administrator, past Vitess."""

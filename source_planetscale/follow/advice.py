@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _NAMES_SHOWN = 5
 _NAMES_LISTED = 100
 _POSITION_SHOWN = 200
+_BEHIND_SECONDS = 5
 
 
 def explain(error: VStreamError, endpoint: Endpoint, keyspace: Keyspace) -> str:
@@ -45,7 +46,8 @@ def explain(error: VStreamError, endpoint: Endpoint, keyspace: Keyspace) -> str:
     if error.position_is_unreachable:
         return (
             f"no {keyspace.tablet_type.value} tablet could serve the stream (vtgate says: {error.detail}). "
-            "Check that such a tablet runs in the configured cells and is not behind."
+            "Check that such a tablet runs in the configured cells, is not behind, and still has the binary "
+            "logs."
         )
     if code == "UNIMPLEMENTED":
         return (
@@ -53,8 +55,9 @@ def explain(error: VStreamError, endpoint: Endpoint, keyspace: Keyspace) -> str:
         )
     if code == "DEADLINE_EXCEEDED":
         return (
-            f"vtgate at {endpoint} accepted the connection but did not answer in time. Check host and gRPC "
-            "port."
+            f"vtgate at {endpoint} accepted the connection but did not answer in time, as it does while it "
+            f"finds no {keyspace.tablet_type.value} tablet to stream from. Check that such tablets run and "
+            "are not behind, and host and gRPC port."
         )
     if code == "UNAVAILABLE":
         trouble = endpoint.trouble()
@@ -67,10 +70,56 @@ def explain(error: VStreamError, endpoint: Endpoint, keyspace: Keyspace) -> str:
     return f"{code}: {error.detail}"
 
 
-def about_lookup(error: VStreamError, endpoint: Endpoint, keyspace: Keyspace, shard: str) -> str:
-    """Says that the current position of a shard could not be read; arguments as `explain`."""
+def about_lookup(
+    error: VStreamError, endpoint: Endpoint, keyspace: Keyspace, shard: str, trouble: str = ""
+) -> str:
+    """Says that the current position of a shard could not be read; arguments as `explain`.
+
+    Args:
+        error: As there.
+        endpoint: As there.
+        keyspace: As there.
+        shard: The shard.
+        trouble: What else is known of the reason; takes the place of the error's explanation.
+    """
     where = f"shard {shard} of keyspace {keyspace.name}"
-    return f"The current position of {where} could not be read: {explain(error, endpoint, keyspace)}"
+    why = trouble or explain(error, endpoint, keyspace)
+    return f"The current position of {where} could not be read: {why}"
+
+
+def about_replicas(keyspace: Keyspace, shard: str, lags: Sequence[int | None]) -> str:
+    """Says that no replica is near enough to its primary to be read; nothing if one may be.
+
+    Args:
+        keyspace: What is read.
+        shard: The shard.
+        lags: Seconds for each tablet, None for one that does not replicate.
+    """
+    if not lags or any(lag is not None and lag < _BEHIND_SECONDS for lag in lags):
+        return ""
+    behind = ", ".join("does not replicate" if lag is None else f"{lag} s behind" for lag in lags)
+    return (
+        f"vtgate streams from no {keyspace.tablet_type.value} tablet that is more than 30 s behind its "
+        f"primary (--discovery-low-replication-lag), and of shard {shard} there is none nearer ({behind}), "
+        "though 'show vitess_tablets' may say SERVING. The next sync goes on once one has caught up; check "
+        "their replication, or read from the primary."
+    )
+
+
+def about_moved_table(where: str, keyspace: str, home: str | None) -> str:
+    """Says that a table was moved to another keyspace, and gets no changes where it is read.
+
+    Args:
+        where: Names table and shard.
+        keyspace: The keyspace that is read.
+        home: Where it lives now, or None if that is not told.
+    """
+    there = f"keyspace {home}" if home else "another keyspace (vtgate's routing does not tell which)"
+    return (
+        f"The rows of {where}, are old: the table was moved from keyspace {keyspace} to {there} "
+        "(MoveTables), and what was left behind gets no changes. What was written before is read. Take the "
+        f"stream out of this connection, and read it by a source for {home or 'that keyspace'}."
+    )
 
 
 def about_finding(finding: Exception, where: str) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from source_planetscale.endpoint import Endpoint, Keyspace, TabletType
@@ -72,6 +72,12 @@ class Schema(Protocol):
 
     def binlog_status(self, shard: str, tablet_type: TabletType) -> BinlogStatus | None:
         """Tells what a shard's binary log holds; see `Database.binlog_status`."""
+        ...
+
+    def session(
+        self, shard: str | None = None, tablet_type: TabletType | None = None, *, anywhere: bool = False
+    ) -> AbstractContextManager[Callable[[str], Sequence[tuple[Any, ...]] | str]]:
+        """Opens a connection for several statements; see `Database.session`."""
         ...
 
     def throttles_streams(self, shard: str) -> bool:

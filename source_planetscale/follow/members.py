@@ -10,6 +10,7 @@ from source_planetscale.follow import advice
 from source_planetscale.follow.member import Member, Step
 from source_planetscale.follow.positions import ShardGoneError
 from source_planetscale.follow.resume import Verdict, judge
+from source_planetscale.mysql.moves import moved_away
 from source_planetscale.vstream.lastpk import copy_can_resume
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.table_reader import CopyBroken
@@ -40,6 +41,7 @@ class Members:
         self.stop = Position("", {})
         self._core = core
         self._open = {member.name: member for member in members}
+        self._moved: dict[str, str | None] = {}
 
     def __bool__(self) -> bool:
         """Whether any table is left."""
@@ -70,7 +72,20 @@ class Members:
         """Ends tables, if they have not ended."""
         for member in self.still(members):
             del self._open[member.name]
-            yield Step(member.name, member.cursor, ended=True, error=error, journal=journal)
+            own = error
+            if error is None and journal is None and member.name in self._moved:
+                keyspace, home = member.cursor.keyspace, self._moved[member.name]
+                own = ConfigError(advice.about_moved_table(member.where, keyspace, home))
+            yield Step(member.name, member.cursor, ended=True, error=own, journal=journal)
+
+    def look_for_moved(self) -> None:
+        """Finds out which tables were moved away: their end is no success, though nothing is left to read."""
+        keyspace, names = self._core.client.keyspace.name, list(self._open)
+        try:
+            self._moved = moved_away(self._core.database, keyspace, self.shard, names)
+        except SourceError:
+            # Whoever cannot be asked here will not serve the stream either, or not for this reason.
+            self._moved = {}
 
     def at_stop(self) -> list[Member]:
         """The tables that have nothing left to read."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from source_planetscale.endpoint import TabletType
 from source_planetscale.errors import ConfigError, SourceError, TransientError
-from source_planetscale.follow.advice import about_lookup
+from source_planetscale.follow.advice import about_lookup, about_replicas
 from source_planetscale.follow.patience import backoff_seconds
 from source_planetscale.follow.resume import ServedPositions
+from source_planetscale.mysql import replicas
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.position import Position, PositionError
 
@@ -95,6 +96,16 @@ class ShardPositions:
         with self._lock_of(shard):
             self._served.pop(shard, None)
 
+    def trouble_of_replicas(self, shard: str) -> str:
+        """Says in a sentence that every replica is too far behind to be read, if that is known."""
+        if self._keyspace.tablet_type is TabletType.PRIMARY:
+            return ""
+        try:
+            lags = replicas.lags(self._database, self._keyspace, shard)
+        except SourceError:
+            return ""
+        return about_replicas(self._keyspace, shard, lags)
+
     def _lock_of(self, shard: str) -> threading.Lock:
         with self._lock:
             return self._locks.setdefault(shard, threading.Lock())
@@ -122,14 +133,18 @@ class ShardPositions:
                 seconds = time.monotonic() - since
                 over = patience.is_over(failures, seconds) or seconds >= patience.timeout_seconds
                 if over or self._interrupted.wait(backoff_seconds(failures)):
-                    return TransientError(about_lookup(error, self._client.endpoint, keyspace, shard))
+                    trouble = self.trouble_of_replicas(shard)
+                    return TransientError(
+                        about_lookup(error, self._client.endpoint, keyspace, shard, trouble)
+                    )
 
     def _ask_served(self, shard: str) -> ServedPositions | None:
         try:
             here = self._database.binlog_status(shard, self._keyspace.tablet_type)
-            primary = here
+            primary, purged = here, list[str]()
             if self._keyspace.tablet_type is not TabletType.PRIMARY:
                 primary = self._database.binlog_status(shard, TabletType.PRIMARY)
+                purged = replicas.purged_sets(self._database, self._keyspace, shard)
         except SourceError:
             # The stream itself will tell what is wrong.
             return None
@@ -141,6 +156,7 @@ class ShardPositions:
                 Position.from_gtid_set(here.purged),
                 # A replica logs again what its primary logged, reduced further by its own setting.
                 full_images=primary.full_images and here.full_images,
+                elsewhere=tuple(Position.from_gtid_set(gone) for gone in purged),
             )
         except PositionError:
             return None

@@ -23,19 +23,21 @@ class ServedPositions:
 
     Attributes:
         executed: What its primary has executed.
-        purged: What is gone from the binlogs of the tablet that streams.
+        purged: What is gone from the binlogs of a tablet that may stream.
         full_images: Whether changes come with all columns.
+        elsewhere: What is gone from the binlogs of the others; vtgate passes over those that cannot stream.
     """
 
     executed: Position
     purged: Position
     full_images: bool = True
+    elsewhere: tuple[Position, ...] = ()
 
     def refusal(self, position: Position) -> str | None:
         """Says why a position cannot be followed, or None if it can."""
         if not self.executed.contains(position):
             return _AHEAD
-        if not position.contains(self.purged):
+        if not any(position.contains(purged) for purged in (self.purged, *self.elsewhere)):
             return "the binlogs that follow it have been purged"
         return None
 

@@ -91,6 +91,7 @@ class ShardFollower:
     def _steps(self) -> Iterator[Step]:
         members = self._members
         members.stop = self._core.positions.stop(members.shard, members.all[0].name)
+        members.look_for_moved()
         yield from members.settle_cursors(members.all)
         yield from self._end_unread(self._shapes.prepare(members.all))
         while members and not self._closing.is_set():
@@ -210,8 +211,9 @@ class ShardFollower:
         elif over and failure.misfit:
             yield from self._members.meet_misfit(culprits)
         elif over:
+            reason = core.positions.trouble_of_replicas(self._members.shard) or failure.reason
             for member in culprits:
-                words = advice.about_giving_up(member.where, failures, failure.reason)
+                words = advice.about_giving_up(member.where, failures, reason)
                 if error is not None and error.table_is_unknown:
                     words = advice.about_unknown_table(member.where)
                 yield from self._members.end([member], error=TransientError(words))

@@ -16,7 +16,7 @@ from source_planetscale.table import Column, Table
 from source_planetscale.tls import client_context
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from pymysql.connections import Connection
 
@@ -198,6 +198,33 @@ class Database:
             if is_refusal(error):
                 return None
             raise diagnose(error, self._endpoint, self._keyspace) from None
+
+    @contextmanager
+    def session(
+        self, shard: str | None = None, tablet_type: TabletType | None = None, *, anywhere: bool = False
+    ) -> Iterator[Callable[[str], Sequence[tuple[Any, ...]] | str]]:
+        """Opens a connection for several statements that a server may decline.
+
+        Args:
+            shard: The shard to ask; vtgate's choice if None.
+            tablet_type: The kind of tablet to ask; the configured one if None.
+            anywhere: Choose no keyspace: vtgate finds tables by their bare names then.
+
+        Returns:
+            What takes a statement, and gives its rows, or the words in which it was declined.
+        """
+
+        def ask(sql: str) -> Sequence[tuple[Any, ...]] | str:
+            try:
+                return _rows(connection, sql)
+            except _error_types() as error:
+                if is_refusal(error):
+                    return what_was_told(error, self._endpoint)
+                raise
+
+        target = "" if anywhere else self._target(shard, tablet_type)
+        with self._explained(), self._connect(target) as connection:
+            yield ask
 
     def try_tables(self, names: Sequence[str], shard: str, seconds: float) -> dict[str, str | None]:
         """Asks each table for one row.

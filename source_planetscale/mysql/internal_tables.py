@@ -38,13 +38,14 @@ def why_not_streamed(name: str) -> str | None:
     return None
 
 
-def about_missing_table(table: str, keyspace: str, database: str) -> str:
+def about_missing_table(table: str, keyspace: str, database: str, home: str | None = None) -> str:
     """Says why a table that the catalog names cannot be read.
 
     Args:
         table: The name of the stream.
         keyspace: The namespace of the stream.
         database: The keyspace that is configured.
+        home: The keyspace from which vtgate takes a table of this name, if that is known.
     """
     where = f"Table {table} of keyspace {keyspace}"
     if keyspace != database:
@@ -61,6 +62,11 @@ def about_missing_table(table: str, keyspace: str, database: str) -> str:
     reason = why_not_streamed(table)
     if reason is not None:
         return f"{where} cannot be read: {reason}. Rename it, or take the stream out of the connection."
+    if home and home != keyspace:
+        return (
+            f"{where} was not found; a table of this name is in keyspace {home} now. If it was moved there "
+            f"(MoveTables), take the stream out of this connection and read it by a source for {home}."
+        )
     return (
         f"{where} was not found. It was dropped or renamed, is a view, or the user may not read it: refresh "
         "the source's schema and take the stream out of the connection."

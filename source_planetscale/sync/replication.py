@@ -16,6 +16,7 @@ from source_planetscale.follow.positions import ShardPositions
 from source_planetscale.follow.retries import patiently
 from source_planetscale.mysql.database import Database
 from source_planetscale.mysql.internal_tables import about_missing_table, why_not_streamed
+from source_planetscale.mysql.moves import home_of
 from source_planetscale.mysql.shards import selected_shards
 from source_planetscale.records.added import ADDED_COLUMNS
 from source_planetscale.records.sequence import ChangeSequence
@@ -167,7 +168,9 @@ class Replication:
                 # The CDK finds a stream by its name alone and would read one of two namesakes twice.
                 raise ConfigError(f"The catalog holds several streams named {name}. Leave one of them.")
             if table is None or namespace != self._config.database or why_not_streamed(name):
-                raise ConfigError(about_missing_table(name, namespace, self._config.database))
+                raise ConfigError(
+                    about_missing_table(name, namespace, self._config.database, self._home_of(name))
+                )
             state = StreamState.parse(saved.get((name, namespace), {}), keyspace=namespace, stream=name)
         except SourceError as error:
             return _unreadable(configured, error)
@@ -183,6 +186,12 @@ class Replication:
             copy_starts_again=state.generation is None,
         )
         return TableStream(table, self._config, self.readings[name])
+
+    def _home_of(self, table: str) -> str | None:
+        try:
+            return home_of(self._core.database, table)
+        except SourceError:
+            return None
 
     def _first_state(
         self,

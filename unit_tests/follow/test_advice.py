@@ -11,7 +11,7 @@ import pytest
 import source_planetscale
 from source_planetscale.config import Config
 from source_planetscale.endpoint import TabletType
-from source_planetscale.follow.advice import about_copy_again, about_giving_up, explain
+from source_planetscale.follow.advice import about_copy_again, about_giving_up, about_replicas, explain
 from source_planetscale.vstream.errors import VStreamError
 
 CONFIG = Config("db.example.com", "shop", "u", "pw-1234", tablet_type=TabletType.REPLICA, grpc_port=15991)
@@ -61,3 +61,14 @@ def test_giving_up_says_how_often_and_that_nothing_is_lost() -> None:
     sentence = about_giving_up("table t, shard 0", 4, "UNKNOWN: it broke.")
     assert "table t, shard 0 stopped after 4 attempts without progress: UNKNOWN: it broke." in sentence
     assert "the next sync goes on from there" in sentence
+
+
+def test_replicas_are_to_blame_where_none_is_near_its_primary() -> None:
+    sentence = about_replicas(CONFIG.keyspace, "-80", [45, None])
+    assert "replica tablet" in sentence
+    assert "45 s behind, does not replicate" in sentence
+
+
+@pytest.mark.parametrize("lags", [[], [0], [45, 1]])
+def test_replicas_are_not_to_blame_where_one_is_near_or_nothing_is_known(lags: list[int | None]) -> None:
+    assert about_replicas(CONFIG.keyspace, "-80", lags) == ""

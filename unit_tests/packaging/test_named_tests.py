@@ -11,13 +11,27 @@ from unit_tests.packaging.project import ROOT, text, toml
 
 FAULTS, CHECKS, PROMISES = "docs/faults.md", "docs/checks.md", "docs/checklist.md"
 PAGES = [FAULTS, CHECKS, PROMISES, "docs/settings.md", "docs/jobs.md"]
-ROOMS = ("unit_tests", "embedded_database", "integration_tests")
+ROOMS = ("unit_tests", "embedded_database", "integration_tests", "cluster_tests")
 # Modules of the fault page whose every test is a fault.
-WHOLE = ("real", "embedded", "schema", "during", "silent", "names", "limits", "replica")
+WHOLE = (
+    "real",
+    "embedded",
+    "schema",
+    "during",
+    "silent",
+    "names",
+    "limits",
+    "replica",
+    "failovers",
+    "replicas",
+    "moves",
+)
 PROTOCOL, DEFECTS = 31, 17
 
 # A page gives the modules short names where it needs them: `faults` is `integration_tests/...`.
-_MODULE = re.compile(r"`(\w+)`(?: is)?\s+`((?:unit_tests|integration_tests|embedded_database)/[\w/]+\.py)`")
+_MODULE = re.compile(
+    r"`(\w+)`(?: is)?\s+`((?:unit_tests|integration_tests|embedded_database|cluster_tests)/[\w/]+\.py)`"
+)
 _NAMED = re.compile(r"`(?:(\w+)::)?((?:test_|Test)\w+)`")
 _TEST = re.compile(r"^(?:def|class) ((?:test_|Test)\w+)\(", re.MULTILINE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -172,6 +172,7 @@ class FakeDatabase:
         names: Its shards.
         failure: What every other question gets, if there is one.
         throttled: Whether every shard holds streams back.
+        answers: What is answered in a session.
     """
 
     status: BinlogStatus | None = BinlogStatus(f"{UUID}:1-1000", "", full_images=True)  # noqa: RUF009 - immutable
@@ -180,6 +181,7 @@ class FakeDatabase:
     names: Sequence[str] = (SHARD,)
     failure: Exception | None = None
     throttled: bool = False
+    answers: Callable[[str], Sequence[tuple[Any, ...]] | str] = lambda _sql: "declined"
 
     def ping(self) -> None:
         if self.failure:
@@ -195,6 +197,17 @@ class FakeDatabase:
 
     def binlog_status(self, shard: str, tablet_type: TabletType) -> BinlogStatus | None:  # noqa: ARG002 - of Schema
         return self.status
+
+    @contextmanager
+    def session(
+        self,
+        shard: str | None = None,  # noqa: ARG002 - of Schema
+        tablet_type: TabletType | None = None,  # noqa: ARG002 - of Schema
+        *,
+        anywhere: bool = False,  # noqa: ARG002 - of Schema
+    ) -> Iterator[Callable[[str], Sequence[tuple[Any, ...]] | str]]:
+        self.ping()
+        yield self.answers
 
     def throttles_streams(self, shard: str) -> bool:  # noqa: ARG002 - of Schema
         self.ping()
