@@ -262,6 +262,7 @@ def test_an_output_that_the_platform_no_longer_reads_ends_the_read_and_every_soc
         done = command.finish()
         ended = [received.ended for received in command.destination.sockets]
     assert done.exit_code == 128 + signal.SIGPIPE
-    assert command.destination.completes == []
+    # The small table may have come to its end before.
+    assert ("shop", TABLE) not in command.destination.completes
     assert ended == [True, True]
     assert done.stderr == ""
