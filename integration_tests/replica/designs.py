@@ -185,6 +185,9 @@ def as_emitted(value: Any, kind: ColumnKind | None) -> object:
             return bool(value)
         if kind.ddl == "bit(1)":
             return value != b"\0"
+        if kind.base in {"date", "datetime", "timestamp"} and isinstance(value, str):
+            # PyMySQL leaves a zero date as it is; it has no form in a record.
+            return None
         if kind.base == "timestamp" and isinstance(value, datetime):
             return f"{value.isoformat(timespec='microseconds')}+00:00"
         if kind.base == "point":
