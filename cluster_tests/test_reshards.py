@@ -316,7 +316,7 @@ def test_a_sync_that_is_killed_anywhere_on_the_way_goes_on_rightly(
 ) -> None:
     seed = random.randrange(10**6)  # noqa: S311 - a test's choices
     print(f"seed {seed}")
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)  # noqa: S311 - a test's choices
     live.moves = False
     live.first_sync()
     workflow = reshard(ONE, TWO)
