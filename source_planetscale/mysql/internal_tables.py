@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from source_planetscale.mysql.keyspaces import KeyspaceChoice
 
 # The names that VStream itself takes for internal and never sends changes of, character classes included:
 # go/vt/schema/name.go and online_ddl.go of Vitess 24; the words in capitals are those of Vitess 19 and older
@@ -38,19 +42,21 @@ def why_not_streamed(name: str) -> str | None:
     return None
 
 
-def about_missing_table(table: str, keyspace: str, database: str) -> str:
+def about_missing_table(table: str, keyspace: str, choice: KeyspaceChoice) -> str:
     """Says why a table that the catalog names cannot be read.
 
     Args:
         table: The name of the stream.
         keyspace: The namespace of the stream.
-        database: The keyspace that is configured.
+        choice: The keyspaces that are configured.
     """
     where = f"Table {table} of keyspace {keyspace}"
-    if keyspace != database:
+    if not choice.includes(keyspace):
+        read = f"keyspaces {choice}" if choice.several else f"database {choice}"
+        or_else = f"add {keyspace} to keyspaces" if choice.several else f"make a source for {keyspace}"
         return (
-            f"{where} cannot be read, since this source reads database {database}. Take the stream out of "
-            f"the connection, or make a source for {keyspace}."
+            f"{where} cannot be read, since this source reads {read}. Take the stream out of the connection, "
+            f"or {or_else}."
         )
     if is_internal_table(table):
         return (

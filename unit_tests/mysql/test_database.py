@@ -370,7 +370,7 @@ def test_a_server_that_goes_away_while_tables_are_tried_is_an_error(serve: Any) 
 
 
 def test_only_tables_of_the_patterns_are_asked_for_unless_they_are_named(serve: Any) -> None:
-    config = Config("h", "shop", "u", "p", table_patterns=("a%", "_"), encryption=PLAIN)
+    config = Config("h", "shop", "u", "p", table_patterns={"shop": ("a%", "_")}, encryption=PLAIN)
     server = serve(SCHEMA)
     database_of(config).tables()
     asked = [sql for _, sql in server.asked if "information_schema" in sql]
