@@ -410,3 +410,16 @@ def test_a_throttler_that_cannot_be_asked_is_an_error(serve: Any) -> None:
     serve({"vitess_throttled_apps": NO_TABLET})
     with pytest.raises(SourceError, match="No healthy primary tablet"):
         DATABASE.throttles_streams("-80")
+
+
+def test_the_keyspaces_are_listed_without_a_target_of_their_own(serve: Any) -> None:
+    server = serve({"show keyspaces": [("src",), ("_vt",), ("mysql",), ("shop",)]})
+    assert DATABASE.keyspaces() == ["shop", "src"]
+    assert server.targets("show keyspaces") == [""]
+
+
+def test_a_keyspace_that_is_not_there_is_told_with_both_options_where_there_are_several(serve: Any) -> None:
+    config = Config("h", "shop", "u", "p", further_keyspaces=("users",), encryption=PLAIN)
+    serve({"": pymysql.OperationalError(1049, "VT05003: unknown database 'shop' in vschema")})
+    with pytest.raises(ConfigError, match="Check the spelling of database and keyspaces"):
+        database_of(config).tables()
