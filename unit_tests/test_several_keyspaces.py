@@ -24,13 +24,27 @@ from source_planetscale.source import SourcePlanetscale
 from source_planetscale.sync.stream import TableStream
 from source_planetscale.table import Table
 from source_planetscale.vstream.cursor import Cursor
-from unit_tests.support.events import TABLE, gtid, journal, row, small_copy, transaction
+from unit_tests.support.events import (
+    TABLE,
+    begin,
+    commit,
+    fields,
+    gtid,
+    inserted,
+    journal,
+    response,
+    row,
+    small_copy,
+    transaction,
+    vgtid,
+)
 from unit_tests.support.fakes import FakeDatabase, FakeVtgate, broken, configured, stand_in
-from unit_tests.support.keyspace import inserts
 from unit_tests.support.reading import saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 pytestmark = pytest.mark.usefixtures("_in_no_time")
 
@@ -127,6 +141,12 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Source]:
     assert all(vtgate.closed for vtgate in source.vtgates.values() if vtgate.opened)
 
 
+def added(last: int, shard: str, keys: Sequence[int] = ()) -> wire.VStreamResponse:
+    """A transaction that inserts rows with these keys."""
+    new = [inserted(row(key, "new", None)) for key in keys]
+    return response(begin(), fields(), *new, vgtid(gtid(last), shard=shard), commit())
+
+
 def state_of(keyspace: str, last: int) -> AirbyteStateMessage:
     cursor = Cursor(keyspace, SHARD, gtid(last), shape=shape_of(TABLE.columns))
     stream = {
@@ -194,9 +214,9 @@ def test_namesakes_are_read_apart_and_have_their_own_states_and_statuses(served:
 
 
 def test_shards_of_the_same_name_have_their_own_positions_and_passes(served: Source) -> None:
-    log = [inserts(6, SHARD, orders=[6])]
+    log = [added(6, SHARD, keys=[6])]
     shop = served.add("shop", FakeVtgate({SHARD: [log]}, current=gtid(6)))
-    users = served.add("users", FakeVtgate({SHARD: [[inserts(60, SHARD, orders=[60])]]}, current=gtid(60)))
+    users = served.add("users", FakeVtgate({SHARD: [[added(60, SHARD, keys=[60])]]}, current=gtid(60)))
     told = served.read("shop", "users", states=[state_of("shop", 5), state_of("users", 50)])
     assert told.ended is None
     assert told.ids == {SHOP: [6], USERS: [60]}
@@ -209,17 +229,17 @@ def test_a_shard_is_resharded_in_its_own_keyspace_alone(
     served: Source, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    end = [transaction(6), inserts(7, SHARD, orders=[7])]
+    end = [transaction(6), added(7, SHARD, keys=[7])]
     end[-1].events.append(journal(gtid(7), ["-40", "40-80"]))
     served.add(
         "shop",
         FakeVtgate(
-            {SHARD: [end], "-40": [[inserts(8, "-40", orders=[8])]], "40-80": [[inserts(8, "40-80")]]},
+            {SHARD: [end], "-40": [[added(8, "-40", keys=[8])]], "40-80": [[added(8, "40-80")]]},
             current={SHARD: gtid(10), "-40": gtid(8), "40-80": gtid(8)},
         ),
         status=None,
     )
-    served.add("users", FakeVtgate({SHARD: [[inserts(6, SHARD, orders=[6])]]}, current=gtid(6)), status=None)
+    served.add("users", FakeVtgate({SHARD: [[added(6, SHARD, keys=[6])]]}, current=gtid(6)), status=None)
     told = served.read("shop", "users", states=[state_of("shop", 5), state_of("users", 5)])
     assert told.errors == {}
     assert set(told.positions("shop")) == {"-40", "40-80"}
@@ -319,7 +339,7 @@ def test_starting_positions_are_those_of_the_keyspace(served: Source) -> None:
     served.config["starting_gtids"] = json.dumps({"users": {SHARD: gtid(5)}})
     served.add("shop")
     # The log is looked at for statements before its rows are read.
-    users = served.add("users", FakeVtgate({SHARD: [[inserts(10, SHARD, orders=[9])]] * 2}))
+    users = served.add("users", FakeVtgate({SHARD: [[added(10, SHARD, keys=[9])]] * 2}))
     told = served.read("shop", "users")
     assert told.ids == {SHOP: [1], USERS: [9]}
     assert users.opened[0].position == gtid(5)
