@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import ssl
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from source_planetscale.discover import chosen_keyspaces
 from source_planetscale.endpoint import TabletType
 from source_planetscale.errors import ConfigError, SourceError
 from source_planetscale.follow.positions import ShardPositions
 from source_planetscale.mysql.database import Database
+from source_planetscale.mysql.keyspaces import answered, ask_each
 from source_planetscale.mysql.readiness import (
     EXECUTED_QUERY,
     TABLETS_QUERY,
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from source_planetscale.config import Config
-    from source_planetscale.endpoint import Endpoint
+    from source_planetscale.endpoint import Endpoint, Keyspace
     from source_planetscale.mysql.readiness import Finding
     from source_planetscale.table import Table
 
@@ -58,12 +60,37 @@ def check(config: Config, logger: logging.Logger) -> None:
 
 
 def _check(config: Config, logger: logging.Logger) -> None:
-    database = Database(config.mysql, config.keyspace)
-    database.ping()
-    known = database.shards()
-    shards = selected_shards(config.keyspace, known)
-    tables = database.tables()
-    findings = list(dict.fromkeys(_findings(config, database, known, shards, tables)))
+    choice = config.keyspaces
+    looked = ask_each(chosen_keyspaces(config), lambda name: _Subject.of(config, config.keyspace_named(name)))
+    subjects = {name: found for name, found in looked.items() if not isinstance(found, SourceError)}
+    unread = {name: error for name, error in looked.items() if isinstance(error, SourceError)}
+    tried = ask_each(list(subjects), lambda name: _try(config, subjects[name], logger))
+    # One that discovery lists is no longer left out, whatever chose it.
+    listed = replace(choice, further=(*choice.further, *tried))
+    answered({**unread, **tried}, listed, logger)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A keyspace that is checked, its shards, those of them that are read, and its tables."""
+
+    keyspace: Keyspace
+    database: Database
+    known: Sequence[str]
+    shards: Sequence[str]
+    tables: Sequence[Table]
+
+    @classmethod
+    def of(cls, config: Config, keyspace: Keyspace) -> _Subject:
+        database = Database(config.mysql, keyspace)
+        database.ping()
+        known = database.shards()
+        return cls(keyspace, database, known, selected_shards(keyspace, known), database.tables())
+
+
+def _try(config: Config, subject: _Subject, logger: logging.Logger) -> None:
+    database, shards, tables = subject.database, subject.shards, subject.tables
+    findings = list(dict.fromkeys(_findings(config, subject)))
     for finding in findings:
         if not finding.fatal:
             logger.warning(finding.sentence)
@@ -71,7 +98,7 @@ def _check(config: Config, logger: logging.Logger) -> None:
     if fatal:
         raise ConfigError(" ".join(fatal))
     _try_grpc(config.grpc)
-    client = VStreamClient(config.grpc, config.keyspace)
+    client = VStreamClient(config.grpc, subject.keyspace)
     try:
         quick = replace(config.patience, max_retries=0, timeout_seconds=min(config.timeout_seconds, _SECONDS))
         # The table only stands in the request's filter: a keyspace without tables can be checked as well.
@@ -81,10 +108,8 @@ def _check(config: Config, logger: logging.Logger) -> None:
         client.close()
 
 
-def _findings(
-    config: Config, database: Database, known: Sequence[str], shards: Sequence[str], tables: Sequence[Table]
-) -> Iterator[Finding]:
-    keyspace = config.keyspace
+def _findings(config: Config, subject: _Subject) -> Iterator[Finding]:
+    keyspace, database, shards, tables = subject.keyspace, subject.database, subject.shards, subject.tables
     tablets = [Tablet(*row[: len(Tablet._fields)]) for row in database.ask(TABLETS_QUERY) or ()]
     kinds = dict.fromkeys([TabletType.PRIMARY, keyspace.tablet_type])
     for shard, kind in itertools.product(shards, kinds):
@@ -103,7 +128,14 @@ def _findings(
     yield from about_tables(keyspace, tables)
     names = [table.name for table in tables]
     yield from about_rights(keyspace, database.try_tables(names, shards[0], _TRY_SECONDS))
-    yield from about_starting_positions(keyspace, known, config.starting_gtids)
+    first = keyspace.name == config.database
+    starting = {
+        name: positions
+        for name, positions in config.starting_gtids.items()
+        # What is for no keyspace at all is told once.
+        if name == keyspace.name or (first and not config.keyspaces.includes(name))
+    }
+    yield from about_starting_positions(keyspace, subject.known, starting)
 
 
 def _findings_on_server(database: Database, shard: str, kind: TabletType, keyspace: str) -> Iterator[Finding]:

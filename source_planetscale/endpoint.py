@@ -146,6 +146,7 @@ class Keyspace:
         shards: The shards to read; empty means all.
         cells: Names of Vitess cells separated by commas; empty means vtgate's own.
         table_patterns: SQL LIKE patterns, of which a table that is listed has to match one; empty means all.
+        alone: Whether the source reads no other one.
     """
 
     name: str
@@ -153,3 +154,13 @@ class Keyspace:
     shards: tuple[str, ...] = ()
     cells: str = ""
     table_patterns: tuple[str, ...] = ()
+    alone: bool = True
+
+    def place(self, shard: str) -> str:
+        """A shard as a person is told of it: other keyspaces may have shards of the same name."""
+        return shard if self.alone else f"{self.name}/{shard}"
+
+    @property
+    def option(self) -> str:
+        """The option that names it, for errors."""
+        return "database" if self.alone else "database and keyspaces"

@@ -6,6 +6,7 @@ import logging
 import re
 import threading
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from airbyte_cdk.models import (
     ConfiguredAirbyteCatalogSerializer,
     FailureType,
     Status,
+    StreamDescriptor,
 )
 from airbyte_cdk.sources import AbstractSource
 from airbyte_cdk.utils.airbyte_secrets_utils import filter_secrets
@@ -33,7 +35,7 @@ from source_planetscale.state import state_messages
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 
-    from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage
+    from airbyte_cdk.models import AirbyteMessage, AirbyteStateMessage, AirbyteStream
     from airbyte_cdk.sources.streams import Stream
 
     from source_planetscale.sync.replication import Replication
@@ -42,7 +44,7 @@ _LOGGER = logging.getLogger("airbyte.source-planetscale")
 
 
 class SourcePlanetscale(AbstractSource):
-    """Replicates the tables of one keyspace.
+    """Replicates the tables of a keyspace, or of several.
 
     The modules that connect are imported where they are needed, since `spec` needs none of them.
 
@@ -61,7 +63,7 @@ class SourcePlanetscale(AbstractSource):
         self.heartbeat = False
         self._batched = batched
         self._interrupted = interrupted or threading.Event()
-        self._streams: list[Stream] | None = None
+        self._stream: Stream | None = None
 
     @property
     def name(self) -> str:
@@ -154,23 +156,14 @@ class SourcePlanetscale(AbstractSource):
 
     @traced_errors()
     def streams(self, config: Mapping[str, Any]) -> list[Stream]:
-        """The streams of the catalog that is being read, otherwise one per base table in name order."""
-        if self._streams is not None:
-            return self._streams
-        from source_planetscale.mysql.database import Database
-        from source_planetscale.mysql.internal_tables import why_not_streamed
+        """The stream that is being read, otherwise one per base table in name order, keyspace by keyspace."""
+        if self._stream is not None:
+            return [self._stream]
+        from source_planetscale.discover import discover
         from source_planetscale.sync.stream import TableStream
 
         with Config.parse(normalise(config)).reached() as parsed:
-            tables = Database(parsed.mysql, parsed.keyspace).tables()
-        streams: list[Stream] = []
-        for table in tables:
-            reason = why_not_streamed(table.name)
-            if reason is None:
-                streams.append(TableStream(table, parsed))
-            else:
-                _LOGGER.warning(f"Table {table.name} is left out of the catalog: {reason}.")
-        return streams
+            return [TableStream(table, parsed) for table in discover(parsed, _LOGGER)]
 
     def read(
         self,
@@ -184,21 +177,24 @@ class SourcePlanetscale(AbstractSource):
         Raises:
             AirbyteTracedException: At least one stream failed; each has told its own error before.
         """
-        from source_planetscale.sync.replication import Replication, connection
+        from source_planetscale.sync.replication import Replication, connections
 
         with traced_errors():
             parsed = Config.parse(normalise(config))
         with parsed.reached() as reached:
-            core = connection(reached, logger, self._interrupted)
             replication = Replication(
-                reached, core, self._interrupted, batched=self._batched, heartbeat=self.heartbeat
+                reached,
+                connections(reached, logger, self._interrupted),
+                logger,
+                self._interrupted,
+                batched=self._batched,
+                heartbeat=self.heartbeat,
             )
             try:
-                self._streams = replication.streams(catalog, state or [])
+                streams = replication.streams(catalog, state or [])
                 with _without_row_data(logger):
-                    yield from self._read_all(logger, config, catalog, replication)
+                    yield from self._read_all(logger, config, catalog, replication, streams)
             finally:
-                self._streams = None
                 replication.close()
 
     def _read_all(
@@ -207,25 +203,31 @@ class SourcePlanetscale(AbstractSource):
         config: Mapping[str, Any],
         catalog: ConfiguredAirbyteCatalog,
         replication: Replication,
+        streams: Mapping[str, Stream],
     ) -> Iterator[AirbyteMessage]:
         """Reads each stream with a loop of the CDK's own, all of them in turns."""
         from source_planetscale.sync.failures import HeldBack
         from source_planetscale.sync.turns import Turns
 
-        configured = {stream.stream.name: stream for stream in catalog.streams}
+        configured = {replication.key_of(stream): stream for stream in catalog.streams}
         failures: dict[str, list[Exception]] = {}
 
-        def read(name: str) -> Iterator[AirbyteMessage]:
-            single = ConfiguredAirbyteCatalog(streams=[configured[name]])
+        def read(key: str) -> Iterator[AirbyteMessage]:
+            single = ConfiguredAirbyteCatalog(streams=[configured[key]])
+            # The loop finds streams by their names alone: it is given the one that it is to find.
+            source = copy(self)
+            source._stream = streams[key]
             try:
-                yield from _with_running(AbstractSource.read(self, logger, config, single, []))
+                told = AbstractSource.read(source, logger, config, single, [])
+                yield from _completed(told, configured[key].stream)
             except AirbyteTracedException as summary:
-                failures[name] = [replication.error_of(name) or summary]
+                title = replication.title_of(configured[key])
+                failures[title] = [replication.error_of(key) or summary]
 
         held = HeldBack()
-        for stream in catalog.streams:
-            if stream.stream.name not in replication.readings:
-                yield from held.pass_on(read(stream.stream.name))
+        for key in map(replication.key_of, catalog.streams):
+            if key not in replication.readings:
+                yield from held.pass_on(read(key))
         yield from held.pass_on(Turns(replication.sync, replication.readings, read).messages())
         yield from held.release()
         if failures:
@@ -235,9 +237,16 @@ class SourcePlanetscale(AbstractSource):
             raise AirbyteTracedException(message=message, failure_type=FailureType.config_error)
 
 
-def _with_running(messages: Iterable[AirbyteMessage]) -> Iterator[AirbyteMessage]:
-    """Has RUNNING follow STARTED; the CDK gives it with the first record, so never to an empty table."""
+def _completed(messages: Iterable[AirbyteMessage], stream: AirbyteStream) -> Iterator[AirbyteMessage]:
+    """Completes what the CDK's loop tells of a stream.
+
+    It gives RUNNING with the first record, so never to an empty table: here it follows STARTED. And it leaves
+    the namespace out of an error that it has to put into words itself.
+    """
+    descriptor = StreamDescriptor(name=stream.name, namespace=stream.namespace)
     for message in messages:
+        if message.trace and message.trace.error:
+            message.trace.error.stream_descriptor = descriptor
         status = message.trace.stream_status if message.trace else None
         if status is None or status.status is not AirbyteStreamStatus.RUNNING:
             yield message

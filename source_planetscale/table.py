@@ -60,3 +60,13 @@ class Table:
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...] = ()
     estimated_rows: int | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> str:
+        """What tells it apart from all others, also from its namesakes in other keyspaces."""
+        return table_key(self.keyspace, self.name)
+
+
+def table_key(keyspace: str, name: str) -> str:
+    """Gives `Table.key`; no keyspace has a slash in its name."""
+    return f"{keyspace}/{name}"

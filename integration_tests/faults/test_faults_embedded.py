@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from embedded_database.database import EmbeddedDatabase
-from integration_tests.support.command import read, read_well
+from integration_tests.support.command import configured, read, read_well, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,3 +154,19 @@ def test_a_transaction_that_is_cut_in_any_of_its_responses_arrives_whole(databas
         database.fault("cut", table=TABLE, after_bytes=after_bytes)
     done = read_well(database.config("src"), TABLE, state=first.state)
     assert set(ids(done)) == set(range(COUNT, COUNT + 20_000))
+
+
+def test_a_keyspace_that_is_down_is_incomplete_while_the_other_one_is_read_and_saved(
+    database: EmbeddedDatabase,
+) -> None:
+    streams = [configured(TABLE, namespace=keyspace)["streams"][0] for keyspace in ("src", "shop")]
+    config = database.config("shop", keyspaces="src", max_retries=0, timeout_seconds=1)
+    database.fault("down", keyspace="src", shard="0")
+    done = run("read", config=config, catalog={"streams": streams})
+    assert sorted(ids(done)) == list(range(COUNT))
+    assert sorted(done.statuses(TABLE)[-2:]) == ["COMPLETE", "INCOMPLETE"]
+    assert "keyspace src" in done.errors_of(TABLE)[0]
+    assert done.exit_code != 0
+    database.clear_faults()
+    done = run("read", config=config, catalog={"streams": streams}, state=done.state)
+    assert (sorted(ids(done)), done.exit_code) == (list(range(COUNT)), 0)

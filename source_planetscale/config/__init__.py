@@ -13,12 +13,20 @@ from urllib.parse import urlsplit
 
 from source_planetscale.config.encryption import FIELDS as SSL_MODE_FIELDS
 from source_planetscale.config.encryption import Encryption, encryption
+from source_planetscale.config.keyspaces import (
+    FILTER_FIELDS,
+    keyspace_choice,
+    shard_entries,
+    shards_of,
+    table_patterns,
+)
 from source_planetscale.config.ssh import FIELDS as TUNNEL_FIELDS
 from source_planetscale.config.ssh import ssh_server
 from source_planetscale.config.values import Values, canonical, refused
 from source_planetscale.endpoint import Detour, Endpoint, Keyspace, SshServer, TabletType, Tls
 from source_planetscale.errors import ConfigError
 from source_planetscale.follow.patience import Patience
+from source_planetscale.mysql.keyspaces import KeyspaceChoice
 from source_planetscale.vstream.position import Position, PositionError
 
 FIELDS = (
@@ -47,10 +55,10 @@ FIELDS = (
     "ssl_mode",
     "tunnel_method",
     "table_filters",
+    "keyspaces",
 )
 """The names that the spec gives to the fields, in the order of the form."""
 
-_FILTER_FIELDS = ("database_name", "table_name_patterns")
 _TINYINT_OPTION = "do_not_treat_tiny_int_as_boolean"
 
 
@@ -75,7 +83,9 @@ class Config:
         encryption: How each of the two ports is encrypted.
         ssh_server: Through whom the ports are reached; None means directly.
         detours: Port -> the way there, within `reached`.
-        table_patterns: SQL LIKE patterns of the tables that are discovered; empty means all.
+        table_patterns: Keyspace -> SQL LIKE patterns of its tables that are discovered; all of one that is
+            not there.
+        further_keyspaces: Keyspaces besides the database; see `KeyspaceChoice`.
     """
 
     host: str
@@ -95,7 +105,8 @@ class Config:
     encryption: Encryption = field(default_factory=Encryption)
     ssh_server: SshServer | None = None
     detours: Mapping[int, Detour] = field(default_factory=dict)
-    table_patterns: tuple[str, ...] = ()
+    table_patterns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    further_keyspaces: tuple[str, ...] = ()
     cells: str = ""
     invalid_position_policy: InvalidPositionPolicy = InvalidPositionPolicy.FAIL
     checkpoint_seconds: float = 60.0
@@ -111,9 +122,25 @@ class Config:
         return self._endpoint(self.grpc_port, self.encryption.grpc)
 
     @property
+    def keyspaces(self) -> KeyspaceChoice:
+        """The keyspaces that are read."""
+        return KeyspaceChoice(self.database, self.further_keyspaces)
+
+    @property
     def keyspace(self) -> Keyspace:
-        """What is read."""
-        return Keyspace(self.database, self.tablet_type, self.shards, self.cells, self.table_patterns)
+        """The first of them, which is the database."""
+        return self.keyspace_named(self.database)
+
+    def keyspace_named(self, name: str) -> Keyspace:
+        """One of them, as it is read."""
+        return Keyspace(
+            name,
+            self.tablet_type,
+            shards_of(self.shards, name, self.keyspaces),
+            self.cells,
+            self.table_patterns.get(name, ()),
+            alone=not self.keyspaces.several,
+        )
 
     @property
     def patience(self) -> Patience:
@@ -161,13 +188,14 @@ class Config:
         # In the order of the form, so that what is missing first is told first.
         host = _host(values.text("host"), mysql_port, grpc_port)
         database = _database(values.text("database"))
+        choice = keyspace_choice(values, database)
         return cls(
             host=host,
             database=database,
             username=values.text("username"),
             password=values.text("password"),
             tablet_type=_tablet_type(values),
-            shards=_shards(values.text("shards")),
+            shards=shard_entries(values, choice),
             include_metadata=values.flag("include_metadata", cls.include_metadata),
             include_cdc_columns=values.flag("include_cdc_columns", cls.include_cdc_columns),
             starting_gtids=_starting_gtids(values.text("starting_gtids")),
@@ -178,7 +206,8 @@ class Config:
             grpc_port=grpc_port,
             encryption=encryption(values),
             ssh_server=ssh_server(values),
-            table_patterns=_table_patterns(values, database),
+            table_patterns=table_patterns(values, choice),
+            further_keyspaces=choice.further,
             cells=values.text("cells").strip() or _own_cells(host),
             invalid_position_policy=_policy(
                 values.text("invalid_cdc_cursor_position_behavior", InvalidPositionPolicy.FAIL.value)
@@ -220,7 +249,7 @@ def normalise(raw: Mapping[str, Any]) -> dict[str, Any]:
             values[name] = canonical(values[name], fields)
     if isinstance(values.get("table_filters"), list):
         values["table_filters"] = [
-            canonical(entry, _FILTER_FIELDS) if isinstance(entry, Mapping) else entry
+            canonical(entry, FILTER_FIELDS) if isinstance(entry, Mapping) else entry
             for entry in values["table_filters"]
         ]
     return values
@@ -290,24 +319,6 @@ def _tablet_type(values: Values) -> TabletType:
     if rdonly:
         return TabletType.RDONLY
     return TabletType.REPLICA if replica else TabletType.PRIMARY
-
-
-def _shards(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text.replace(",", " ").split()))
-
-
-def _table_patterns(values: Values, database: str) -> tuple[str, ...]:
-    form = f'{{"database_name": "{database}", "table_name_patterns": ["order%"]}}'
-    patterns: list[str] = []
-    for entry in values.items("table_filters", form):
-        name = entry.needed("database_name")
-        if name != database:
-            raise entry.refused("database_name", f"must be {database}, which is the database of this source")
-        own = entry.texts("table_name_patterns")
-        if not own:
-            raise entry.refused("table_name_patterns", "is missing: enter at least one pattern")
-        patterns += own
-    return tuple(dict.fromkeys(patterns))
 
 
 def _starting_gtids(text: str) -> Mapping[str, Mapping[str, str]]:

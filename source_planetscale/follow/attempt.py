@@ -134,7 +134,7 @@ class Attempt:
                     runs = self._take(reader, members, raw)
                     now, over = time.monotonic(), self._is_over(reader)
                     if now >= pace.report_due and not reader.copying and not over:
-                        where = advice.several(list(members), cursor.shard)
+                        where = advice.several(list(members), core.client.keyspace.place(cursor.shard))
                         core.logger.info(pace.report(where, reader.transactions, reader.newest, now))
                     # All tables stand at one position when the next stream begins there.
                     quiet = over or now - placed_at >= _SECONDS_BETWEEN_POSITIONS

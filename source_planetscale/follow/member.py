@@ -24,6 +24,7 @@ class Member:
             have been handed over.
         renames: Name -> today's name, of columns that are renamed by a statement still to come; None for one
             that it drops though its name is there today.
+        alone: Whether no other keyspace is read, which may have a table and a shard of the same names.
         copied_again: Whether it is being copied anew, as configured; that is done once.
         handed_over: Whether rows of its copy have been handed over.
     """
@@ -32,6 +33,7 @@ class Member:
     cursor: Cursor
     copy_starts_again: bool = True
     renames: dict[str, str | None] = field(default_factory=dict)
+    alone: bool = True
     copied_again: bool = False
     handed_over: bool = False
 
@@ -43,7 +45,8 @@ class Member:
     @property
     def where(self) -> str:
         """The place, as errors name it."""
-        return f"table {self.table.name}, shard {self.cursor.shard}"
+        shard = self.cursor.shard
+        return f"table {self.name}, shard {shard if self.alone else f'{self.cursor.keyspace}/{shard}'}"
 
 
 @dataclass(frozen=True, slots=True)

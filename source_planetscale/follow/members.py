@@ -32,12 +32,14 @@ class Members:
 
     Attributes:
         shard: The shard.
+        place: The shard as a person is told of it.
         stop: Where its reading ends.
     """
 
     def __init__(self, core: Core, members: Sequence[Member]) -> None:
         """Takes the tables, at least one; `stop` has to be set before anything else."""
         self.shard = members[0].cursor.shard
+        self.place = core.client.keyspace.place(self.shard)
         self.stop = Position("", {})
         self._core = core
         self._open = {member.name: member for member in members}
@@ -60,7 +62,7 @@ class Members:
         """Names tables and shard for a person."""
         if len(members) == 1:
             return members[0].where
-        return advice.several([member.name for member in members], self.shard)
+        return advice.several([member.name for member in members], self.place)
 
     def end(
         self,

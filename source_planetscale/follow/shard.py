@@ -264,7 +264,7 @@ class ShardFollower:
         else:
             what = f"catching up from the saved position {advice.shortened(cursor.position)}"
         over = f" {len(members)} tables share one stream." if len(members) > 1 else ""
-        where = advice.several([member.name for member in members], self._members.shard, all_names=True)
+        where = advice.several([member.name for member in members], self._members.place, all_names=True)
         self._core.logger.info(f"Reading {where}: {what}.{over}")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from source_planetscale.errors import ConfigError
 from source_planetscale.mysql.errors import diagnose, is_answer, is_refusal, is_shard_failure, what_was_told
 from source_planetscale.mysql.internal_tables import is_internal_table
+from source_planetscale.mysql.keyspaces import only_keyspaces
 from source_planetscale.mysql.shards import key_range_order, selected_shards
 from source_planetscale.table import Column, Table
 from source_planetscale.tls import client_context
@@ -106,6 +107,11 @@ class Database:
         with self._explained():
             self._rows_at(self._target(), _PROBE)
 
+    def keyspaces(self) -> list[str]:
+        """Lists the keyspaces that vtgate shows, whether this one is among them or not."""
+        with self._explained():
+            return only_keyspaces(str(row[0]) for row in self._rows_at("", "show keyspaces"))
+
     def tables(self, names: Collection[str] | None = None, shard: str | None = None) -> list[Table]:
         """Describes the base tables of the keyspace, in the order of their names.
 
@@ -141,7 +147,8 @@ class Database:
             shards = self._listed_shards(connection)
         if not shards:
             raise ConfigError(
-                f"Database {self._keyspace.name!r} has no serving shards. Check the spelling of database."
+                f"Database {self._keyspace.name!r} has no serving shards. Check the spelling of "
+                f"{self._keyspace.option}."
             )
         return shards
 

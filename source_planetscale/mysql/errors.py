@@ -135,7 +135,7 @@ def _server_failure(error: Exception, endpoint: Endpoint, keyspace: Keyspace) ->
     if code == _UNKNOWN_DATABASE:
         return ConfigError(
             f"The database {keyspace.name!r} does not exist at {where}. Check the spelling of "
-            "database, and that the password belongs to it.",
+            f"{keyspace.option}, and that the password belongs to it.",
             error,
         )
     if _mentions(error, *_NO_TABLET):

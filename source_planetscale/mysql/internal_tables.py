@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from source_planetscale.mysql.keyspaces import KeyspaceChoice
 
 # The names that VStream itself takes for internal and never sends changes of, character classes included:
 # go/vt/schema/name.go and online_ddl.go of Vitess 24; the words in capitals are those of Vitess 19 and older
@@ -38,20 +42,22 @@ def why_not_streamed(name: str) -> str | None:
     return None
 
 
-def about_missing_table(table: str, keyspace: str, database: str, home: str | None = None) -> str:
+def about_missing_table(table: str, keyspace: str, choice: KeyspaceChoice, home: str | None = None) -> str:
     """Says why a table that the catalog names cannot be read.
 
     Args:
         table: The name of the stream.
         keyspace: The namespace of the stream.
-        database: The keyspace that is configured.
+        choice: The keyspaces that are configured.
         home: The keyspace from which vtgate takes a table of this name, if that is known.
     """
     where = f"Table {table} of keyspace {keyspace}"
-    if keyspace != database:
+    if not choice.includes(keyspace):
+        read = f"keyspaces {choice}" if choice.several else f"database {choice}"
+        or_else = f"add {keyspace} to keyspaces" if choice.several else f"make a source for {keyspace}"
         return (
-            f"{where} cannot be read, since this source reads database {database}. Take the stream out of "
-            f"the connection, or make a source for {keyspace}."
+            f"{where} cannot be read, since this source reads {read}. Take the stream out of the connection, "
+            f"or {or_else}."
         )
     if is_internal_table(table):
         return (
@@ -63,9 +69,10 @@ def about_missing_table(table: str, keyspace: str, database: str, home: str | No
     if reason is not None:
         return f"{where} cannot be read: {reason}. Rename it, or take the stream out of the connection."
     if home and home != keyspace:
+        read = "take that stream instead" if choice.includes(home) else f"read it by a source for {home}"
         return (
             f"{where} was not found; a table of this name is in keyspace {home} now. If it was moved there "
-            f"(MoveTables), take the stream out of this connection and read it by a source for {home}."
+            f"(MoveTables), take the stream out of this connection and {read}."
         )
     return (
         f"{where} was not found. It was dropped or renamed, is a view, or the user may not read it: refresh "

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import threading
 
     from source_planetscale.config import Config
-    from source_planetscale.follow.core import Core
     from source_planetscale.records.sequence import ChangeSequence
 
 # Enough to keep the emitting thread busy, and little beside the memory of the process.
@@ -26,7 +25,6 @@ class Sync:
 
     Attributes:
         config: The configuration.
-        core: With what shards are read.
         records: Numbers the records of the whole sync.
         logger: Where a person follows the sync.
         interrupted: Set when the process is told to stop.
@@ -37,7 +35,6 @@ class Sync:
     """
 
     config: Config
-    core: Core
     records: ChangeSequence
     logger: logging.Logger
     interrupted: threading.Event
@@ -47,5 +44,5 @@ class Sync:
     tasks: Tasks = field(init=False)
 
     def __post_init__(self) -> None:
-        """Makes the threads' owner, which needs all the rest."""
-        self.tasks = Tasks(self.core, self.deliveries, self.interrupted)
+        """Makes the threads' owner, which needs some of the rest."""
+        self.tasks = Tasks(self.deliveries, self.interrupted)

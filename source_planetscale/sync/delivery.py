@@ -65,7 +65,8 @@ class Deliveries:
     """Buffers that make their writers wait while all of them together hold too many bytes.
 
     That wait reaches the server as backpressure, because a waiting thread takes no response from gRPC. The
-    reader takes from whichever buffer has something, so a full one is always drained.
+    reader takes from whichever buffer has something, so a full one is always drained. Streams go by their
+    keys, as `Table.key` gives them.
     """
 
     def __init__(self, max_bytes: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _SECONDS_BETWEEN_REPORTS: Final = 30.0
 
@@ -16,7 +16,12 @@ class ProgressLog:
     """Counts rows per shard and says now and then how far and how fast; times in monotonic seconds."""
 
     def __init__(
-        self, table: str, logger: logging.Logger, now: float, estimates: Mapping[str, int] | None = None
+        self,
+        table: str,
+        logger: logging.Logger,
+        now: float,
+        estimates: Mapping[str, int] | None = None,
+        place: Callable[[str], str] = str,
     ) -> None:
         """Starts at `now`.
 
@@ -25,9 +30,11 @@ class ProgressLog:
             logger: Where to say it.
             now: The time.
             estimates: About how many rows the copies of shards bring, as far as that is known.
+            place: Gives a shard as a person is told of it.
         """
         self._table = table
         self._estimates = estimates or {}
+        self._place = place
         self._logger = logger
         self._rows: Counter[str] = Counter()
         self._started = now
@@ -41,12 +48,12 @@ class ProgressLog:
             phase = "copy phase" if copying else "catch-up"
             estimate = self._estimates.get(shard) if copying else None
             figures = self._figures(shard, now, estimate)
-            self._logger.info(f"Table {self._table}, shard {shard}, {phase}: {figures}.")
+            self._logger.info(f"Table {self._table}, shard {self._place(shard)}, {phase}: {figures}.")
 
     def ended(self, shard: str, error: Exception | None, now: float) -> None:
         """Reports the end of a shard."""
         outcome = "failed" if error else "read up to its stop position"
-        text = f"Table {self._table}, shard {shard} {outcome}: {self._figures(shard, now)}."
+        text = f"Table {self._table}, shard {self._place(shard)} {outcome}: {self._figures(shard, now)}."
         if error:
             self._logger.error(f"{text} {error}")
         else:

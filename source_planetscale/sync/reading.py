@@ -19,6 +19,7 @@ from source_planetscale.sync.progress import ProgressLog
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from source_planetscale.follow.core import Core
     from source_planetscale.records.message import RecordBatch
     from source_planetscale.state import StreamState
     from source_planetscale.sync.context import Sync
@@ -46,6 +47,8 @@ class Reading:
 
     Attributes:
         stream: The stream's name.
+        key: What tells it apart from its namesakes in other keyspaces.
+        core: With what its shards are read.
         table: The table.
         namespace: The stream's namespace as it is configured.
         state: How far each shard has been read, as far as it was emitted.
@@ -62,6 +65,7 @@ class Reading:
         state: StreamState,
         serving: Sequence[str],
         sync: Sync,
+        core: Core,
         *,
         idle: Collection[str] = (),
         namespace: str | None = None,
@@ -74,6 +78,7 @@ class Reading:
             state: Where to start.
             serving: The shards that serve the keyspace and are to be read.
             sync: What the reads of this sync share.
+            core: With what the shards of the keyspace are read.
             idle: The shards that are not to be read, whose cursors are kept.
             namespace: The stream's namespace as it is configured.
             copy_starts_again: Whether a copy that cannot go on in the middle may start again after rows of
@@ -83,6 +88,8 @@ class Reading:
         self.namespace = namespace
         self._copy_starts_again = copy_starts_again
         self.stream = table.name
+        self.key = table.key
+        self.core = core
         self.table = table
         self.state = state
         self.errors: dict[str, Exception] = {}
@@ -98,7 +105,7 @@ class Reading:
         self._changes = ChangeSequence(state.cdc_cursor, time.time_ns() // 1000)
         self._policy = CheckpointPolicy(sync.config.checkpoint_seconds, now)
         self.estimates = self._estimates()
-        self._progress = ProgressLog(table.name, sync.logger, now, self.estimates)
+        self._progress = ProgressLog(table.name, sync.logger, now, self.estimates, self._place)
         self._remember()
 
     def _estimates(self) -> dict[str, int]:
@@ -108,13 +115,17 @@ class Reading:
         begun = [cursor.shard for cursor in cursors if cursor.copying and cursor.last_pk is None]
         return dict.fromkeys(begun, estimate) if estimate else {}
 
+    def _place(self, shard: str) -> str:
+        return self.core.client.keyspace.place(shard)
+
     def members(self) -> list[Member]:
         """The shards that are to be read, as members of their reading."""
         return [self.member(self.state.cursors[shard]) for shard in self.shards if shard in self._open]
 
     def member(self, cursor: Cursor) -> Member:
         """One shard as a member of its reading."""
-        return Member(self.table, cursor, copy_starts_again=self._copy_starts_again)
+        alone = self.core.client.keyspace.alone
+        return Member(self.table, cursor, copy_starts_again=self._copy_starts_again, alone=alone)
 
     def batches(self) -> BatchMaker:
         """Makes the maker of a shard's batches."""
@@ -137,7 +148,7 @@ class Reading:
                 yield self._checkpoint(make_state)
                 yield PAUSE
                 continue
-            delivery = self._sync.deliveries.take(self.stream)
+            delivery = self._sync.deliveries.take(self.key)
             if delivery is not None:
                 yield from self._emit(delivery)
             # At the end of a slice the CDK makes a state.
@@ -208,7 +219,7 @@ class Reading:
             new = reshards.follow(self.state)
             # What a journal names serves since then, whatever the topology said when the sync began.
             self._serving += [cursor.shard for cursor in new if cursor.shard not in self._serving]
-            self._read_on(new, f"Shard {shard} of {self.stream} was resharded")
+            self._read_on(new, f"Shard {self._place(shard)} of {self.stream} was resharded")
         elif isinstance(error, ShardGoneError):
             error = self._meet_lost_shard(shard, error)
         elif error is None and shard not in self._serving:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airbyte_cdk.models import ConfiguredAirbyteCatalog, StreamDescriptor, SyncMode
@@ -11,11 +12,12 @@ from airbyte_cdk.sources.streams import Stream
 
 from source_planetscale.airbyte_errors import traced
 from source_planetscale.errors import ConfigError, SourceError
-from source_planetscale.follow.core import Core
+from source_planetscale.follow.core import Core, StreamCount
 from source_planetscale.follow.positions import ShardPositions
 from source_planetscale.follow.retries import patiently
 from source_planetscale.mysql.database import Database
 from source_planetscale.mysql.internal_tables import about_missing_table, why_not_streamed
+from source_planetscale.mysql.keyspaces import ask_each
 from source_planetscale.mysql.moves import home_of
 from source_planetscale.mysql.shards import selected_shards
 from source_planetscale.records.added import ADDED_COLUMNS
@@ -25,11 +27,12 @@ from source_planetscale.sync import reshards
 from source_planetscale.sync.context import Sync
 from source_planetscale.sync.reading import Reading
 from source_planetscale.sync.stream import TableStream
+from source_planetscale.table import table_key
 from source_planetscale.vstream.client import VStreamClient
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airbyte_cdk.models import AirbyteStateMessage, ConfiguredAirbyteStream
     from airbyte_cdk.sources.streams.core import StreamData
@@ -76,127 +79,172 @@ class UnreadableStream(Stream):
         raise self.error
 
 
-def connection(config: Config, logger: logging.Logger, interrupted: threading.Event) -> Core:
-    """Gives what a sync reads shards with; nothing is connected yet."""
-    database = Database(config.mysql, config.keyspace)
-    client = VStreamClient(config.grpc, config.keyspace)
-    return Core(
-        client,
-        database,
-        ShardPositions(config.patience, client, database, interrupted),
-        config.patience,
-        logger,
-        track_changes=config.include_cdc_columns or config.include_metadata,
-        turn=threading.Lock(),
-    )
+def connections(
+    config: Config, logger: logging.Logger, interrupted: threading.Event
+) -> Callable[[str], Core]:
+    """Gives what makes the connections to a keyspace, by its name; nothing is connected yet."""
+    turn, opened = threading.Lock(), StreamCount()
+
+    def connect(name: str) -> Core:
+        keyspace = config.keyspace_named(name)
+        database = Database(config.mysql, keyspace)
+        client = VStreamClient(config.grpc, keyspace)
+        return Core(
+            client,
+            database,
+            ShardPositions(config.patience, client, database, interrupted),
+            config.patience,
+            logger,
+            track_changes=config.include_cdc_columns or config.include_metadata,
+            turn=turn,
+            opened=opened,
+        )
+
+    return connect
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a keyspace before it is read.
+
+    Attributes:
+        core: The connections to it.
+        shards: The shards that serve it.
+        selected: Those of them that are to be read.
+        tables: The tables that the catalog names, as far as they are there.
+    """
+
+    core: Core
+    shards: list[str]
+    selected: list[str]
+    tables: Mapping[str, Table]
 
 
 class Replication:
     """The connections of one sync and the streams that use them.
 
+    Streams go by their keys, as `Table.key` gives them.
+
     Attributes:
         sync: What the reads share.
-        readings: The reading of each stream that can be read, by stream.
+        readings: The reading of each stream that can be read.
     """
 
     def __init__(
         self,
         config: Config,
-        core: Core,
+        connect: Callable[[str], Core],
+        logger: logging.Logger,
         interrupted: threading.Event,
         *,
         batched: bool = False,
         heartbeat: bool = False,
     ) -> None:
-        """Asks nothing yet. The arguments are those of `Sync`."""
+        """Asks nothing yet; `connect` is what `connections` gives, the others are those of `Sync`."""
         self._config = config
-        self._core = core
-        self.sync = Sync(config, core, ChangeSequence(0, 0), core.logger, interrupted, batched, heartbeat)
+        self._connect = connect
+        self._cores: dict[str, Core] = {}
+        self.sync = Sync(config, ChangeSequence(0, 0), logger, interrupted, batched, heartbeat)
         self.readings: dict[str, Reading] = {}
-        self._streams: list[TableStream | UnreadableStream] = []
+        self._streams: dict[str, TableStream | UnreadableStream] = {}
 
     def streams(
         self, catalog: ConfiguredAirbyteCatalog, states: Sequence[AirbyteStateMessage]
-    ) -> list[Stream]:
+    ) -> dict[str, Stream]:
         """Makes a stream for each configured one; those that cannot be read tell so when they are read.
 
         Args:
             catalog: The configured catalog; a stream without a namespace is one of the database.
             states: The saved states, likewise.
         """
-        names = {configured.stream.name for configured in catalog.streams}
-        database = self._core.database
-        try:
-            known = patiently(database.shards, self._core.patience, self.sync.interrupted)
-            shards = selected_shards(self._config.keyspace, known)
-            described = patiently(lambda: database.tables(names), self._core.patience, self.sync.interrupted)
-            tables = {table.name: table for table in described}
-        except SourceError as error:
-            self._streams = [_unreadable(configured, error) for configured in catalog.streams]
-            return list(self._streams)
+        names: defaultdict[str, set[str]] = defaultdict(set)
+        for configured in catalog.streams:
+            names[self._keyspace_of(configured)].add(configured.stream.name)
+        chosen = [keyspace for keyspace in names if self._config.keyspaces.includes(keyspace)]
+        self._cores = {keyspace: self._connect(keyspace) for keyspace in chosen}
+        found = ask_each(chosen, lambda keyspace: self._look(self._cores[keyspace], names[keyspace]))
         saved = _states_by_stream(states, self._config.database)
-        twice = {name for name, count in Counter(c.stream.name for c in catalog.streams).items() if count > 1}
-        self._streams = [
-            self._stream(configured, tables.get(configured.stream.name), known, shards, saved, twice)
-            for configured in catalog.streams
-        ]
-        return list(self._streams)
+        counts = Counter(map(self.key_of, catalog.streams))
+        for configured in catalog.streams:
+            key = self.key_of(configured)
+            known = found.get(self._keyspace_of(configured))
+            if isinstance(known, SourceError):
+                self._streams[key] = _unreadable(configured, known)
+            else:
+                own = saved.get((configured.stream.name, self._keyspace_of(configured)), {})
+                self._streams[key] = self._stream(configured, known, own, once=counts[key] == 1)
+        return dict(self._streams)
 
-    def error_of(self, name: str) -> Exception | None:
+    def key_of(self, configured: ConfiguredAirbyteStream) -> str:
+        """Gives the key of a configured stream."""
+        return table_key(self._keyspace_of(configured), configured.stream.name)
+
+    def title_of(self, configured: ConfiguredAirbyteStream) -> str:
+        """Names a stream for a person."""
+        name, several = configured.stream.name, self._config.keyspaces.several
+        return f"{self._keyspace_of(configured)}.{name}" if several else name
+
+    def error_of(self, key: str) -> Exception | None:
         """What ended the reading of a stream, or None."""
-        return next((stream.error for stream in self._streams if stream.name == name), None)
+        return self._streams[key].error
 
     def close(self) -> None:
         """Ends all threads and closes all connections."""
         self.sync.tasks.close()
-        self._core.client.close()
-        opened = self._core.opened.value
+        for core in self._cores.values():
+            core.client.close()
+        opened = next((core.opened.value for core in self._cores.values()), 0)
         self.sync.logger.info(f"The sync is over. VStreams opened: {opened}.")
+
+    def _keyspace_of(self, configured: ConfiguredAirbyteStream) -> str:
+        return configured.stream.namespace or self._config.database
+
+    def _look(self, core: Core, names: set[str]) -> _Known:
+        database, interrupted = core.database, self.sync.interrupted
+        shards = patiently(database.shards, core.patience, interrupted)
+        selected = selected_shards(core.client.keyspace, shards)
+        described = patiently(lambda: database.tables(names), core.patience, interrupted)
+        return _Known(core, shards, selected, {table.name: table for table in described})
 
     def _stream(
         self,
         configured: ConfiguredAirbyteStream,
-        table: Table | None,
-        known: Sequence[str],
-        shards: Sequence[str],
-        saved: Mapping[tuple[str, str], Mapping[str, Any]],
-        twice: set[str],
+        known: _Known | None,
+        saved: Mapping[str, Any],
+        *,
+        once: bool,
     ) -> TableStream | UnreadableStream:
-        name, namespace = configured.stream.name, configured.stream.namespace or self._config.database
+        name, title = configured.stream.name, self.title_of(configured)
+        keyspace = self._keyspace_of(configured)
+        table = known.tables.get(name) if known else None
         try:
-            if name in twice:
-                # The CDK finds a stream by its name alone and would read one of two namesakes twice.
-                raise ConfigError(f"The catalog holds several streams named {name}. Leave one of them.")
-            if table is None or namespace != self._config.database or why_not_streamed(name):
-                raise ConfigError(
-                    about_missing_table(name, namespace, self._config.database, self._home_of(name))
-                )
-            state = StreamState.parse(saved.get((name, namespace), {}), keyspace=namespace, stream=name)
+            if not once:
+                raise ConfigError(f"The catalog holds several streams named {title}. Leave one of them.")
+            if known is None or table is None or why_not_streamed(name):
+                home = _home_of(known.core, name) if known else None
+                raise ConfigError(about_missing_table(name, keyspace, self._config.keyspaces, home))
+            state = StreamState.parse(saved, keyspace=keyspace, stream=title)
         except SourceError as error:
             return _unreadable(configured, error)
         self._tell_differences(configured, table)
-        state, idle = self._first_state(state, configured, known, shards)
-        self.readings[name] = Reading(
+        state, idle = self._first_state(state, configured, keyspace, known.shards, known.selected)
+        self.readings[table.key] = Reading(
             table,
             state,
-            shards,
+            known.selected,
             self.sync,
+            known.core,
             idle=idle,
             namespace=configured.stream.namespace,
             copy_starts_again=state.generation is None,
         )
-        return TableStream(table, self._config, self.readings[name])
-
-    def _home_of(self, table: str) -> str | None:
-        try:
-            return home_of(self._core.database, table)
-        except SourceError:
-            return None
+        return TableStream(table, self._config, self.readings[table.key])
 
     def _first_state(
         self,
         saved: StreamState,
         configured: ConfiguredAirbyteStream,
+        keyspace: str,
         known: Sequence[str],
         shards: Sequence[str],
     ) -> tuple[StreamState, set[str]]:
@@ -210,11 +258,11 @@ class Replication:
             # Only the state of the same, unfinished full refresh saves copying again.
             saved = StreamState(cdc_cursor=saved.cdc_cursor)
         saved.full_refresh, saved.generation = not incremental, generation
-        starting = self._config.starting_gtids.get(self._config.database, {}) if incremental else {}
+        starting = self._config.starting_gtids.get(keyspace, {}) if incremental else {}
         idle = {
             name: saved.cursors.pop(name) for name in known if name not in shards and name in saved.cursors
         }
-        reshards.settle(saved, shards, self._config.database, starting)
+        reshards.settle(saved, shards, keyspace, starting)
         saved.cursors.update(idle)
         return saved, set(idle)
 
@@ -232,15 +280,20 @@ class Replication:
         if key and table.primary_key and set(key) != set(table.primary_key):
             self.sync.logger.warning(
                 f"The key of table {table.name} of keyspace {table.keyspace} is "
-                f"({', '.join(table.primary_key)}) "
-                f"now, and ({', '.join(key)}) in this connection: a destination that deduplicates merges "
-                "other "
-                "rows than the table does. Refresh the source's schema, and refresh the stream."
+                f"({', '.join(table.primary_key)}) now, and ({', '.join(key)}) in this connection: a "
+                "destination that deduplicates merges other rows than the table does. Refresh the source's schema, and refresh the stream."
             )
 
 
 def _unreadable(configured: ConfiguredAirbyteStream, error: Exception) -> UnreadableStream:
     return UnreadableStream(configured.stream.name, configured.stream.namespace, error)
+
+
+def _home_of(core: Core, table: str) -> str | None:
+    try:
+        return home_of(core.database, table)
+    except SourceError:
+        return None
 
 
 def _states_by_stream(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from source_planetscale.errors import InternalError
 from source_planetscale.follow.shard import ShardFollower, kind_and_place
 from source_planetscale.sync.delivery import Delivery
+from source_planetscale.table import table_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +23,12 @@ _JOIN_SECONDS = 5.0
 
 
 class ShardThread:
-    """Follows tables of one shard in a thread of its own."""
+    """Follows tables of one shard in a thread of its own.
+
+    Attributes:
+        core: Connections and settings.
+        lane: The connection, of those of its core.
+    """
 
     def __init__(
         self,
@@ -43,6 +49,7 @@ class ShardThread:
             lane: The connection to use.
             stall: Measures how long the server is silent; a new clock if None.
         """
+        self.core = core
         self.lane = lane
         self._members = members
         self._batches = batches
@@ -60,13 +67,13 @@ class ShardThread:
 
     @property
     def held_back(self) -> list[str]:
-        """The streams that Vitess throttles, as far as is known."""
-        return [member.name for member in self._members] if self._follower.is_held_back else []
+        """The keys of the streams that Vitess throttles, as far as is known."""
+        return [member.table.key for member in self._members] if self._follower.is_held_back else []
 
     def start(self) -> None:
         """Starts the thread."""
         for member in self._members:
-            self._deliveries.begin(member.name)
+            self._deliveries.begin(member.table.key)
         self._thread.start()
 
     def look_after(self) -> None:
@@ -96,7 +103,7 @@ class ShardThread:
                 words = f"Reading {member.where} failed unexpectedly: {kind_and_place(failure)}."
                 cursor = member.cursor
                 self._deliveries.put(
-                    member.name, Delivery(cursor.shard, cursor, ended=True, error=InternalError(words))
+                    member.table.key, Delivery(cursor.shard, cursor, ended=True, error=InternalError(words))
                 )
 
     def _deliver(self, step: Step) -> bool:
@@ -110,4 +117,4 @@ class ShardThread:
             step.journal,
         )
         step.runs.clear()
-        return self._deliveries.put(step.table, delivery)
+        return self._deliveries.put(table_key(step.cursor.keyspace, step.table), delivery)

@@ -187,8 +187,10 @@ class TableStream(CheckpointMixin, Stream):
 
     def _say_what_keyless_means(self) -> None:
         if self._config.include_cdc_columns and not self._table.primary_key:
+            several = self._config.keyspaces.several
+            where = f"{self.name} of keyspace {self._table.keyspace}" if several else self.name
             self.logger.warning(
-                f"Table {self.name} has no primary key: each of its changes is a record, but nothing tells "
+                f"Table {where} has no primary key: each of its changes is a record, but nothing tells "
                 "which earlier record an update or a delete belongs to. Sync it with 'Append'; "
                 "deduplication needs a key that you choose in the connection and that is unique in the table."
             )

@@ -37,13 +37,17 @@ class _Task:
         self.members.append(member)
         self.readings.append(reading)
 
+    @property
+    def core(self) -> Core:
+        # A thread reads one keyspace.
+        return self.readings[0].core
+
 
 class Tasks:
     """Starts threads as others end; all methods are called by one thread."""
 
-    def __init__(self, core: Core, deliveries: Deliveries, interrupted: threading.Event) -> None:
+    def __init__(self, deliveries: Deliveries, interrupted: threading.Event) -> None:
         """Starts nothing yet."""
-        self._core = core
         self._deliveries = deliveries
         self._interrupted = interrupted
         self._waiting: deque[_Task] = deque()
@@ -77,7 +81,7 @@ class Tasks:
 
     @property
     def held_back(self) -> set[str]:
-        """The streams that wait for Vitess's throttler, as far as is known."""
+        """The keys of the streams that wait for Vitess's throttler, as far as is known."""
         return {stream for thread in self._running if thread.running for stream in thread.held_back}
 
     def close(self) -> None:
@@ -90,24 +94,27 @@ class Tasks:
             thread.join()
 
     def _queue(self, members: Iterable[tuple[Reading, Member]]) -> None:
-        passes: dict[str, _Task] = {}
+        passes: dict[tuple[str, str], _Task] = {}
         copies: list[_Task] = []
         for reading, member in members:
             if member.cursor.copying:
                 copies.append(_Task([member], [reading]))
             else:
-                passes.setdefault(member.cursor.shard, _Task()).add(reading, member)
+                log = (member.cursor.keyspace, member.cursor.shard)
+                passes.setdefault(log, _Task()).add(reading, member)
         # The log is purged after a while, a table is not.
         self._waiting.extend([*passes.values(), *copies])
-        self._core.client.share(min(len(self._waiting) + len(self._running), _STREAMS_AT_ONCE))
+        streams = min(len(self._waiting) + len(self._running), _STREAMS_AT_ONCE)
+        for task in self._waiting:
+            task.core.client.share(streams)
 
     def _start(self, task: _Task) -> None:
-        taken = {thread.lane for thread in self._running}
+        taken = {thread.lane for thread in self._running if thread.core is task.core}
         # The first one uses the connection over which the shard's position was asked for.
         shard = task.members[0].cursor.shard
         lanes = chain([shard], (f"{shard} {number}" for number in count(2)))
         lane = next(lane for lane in lanes if lane not in taken)
         batches = {reading.stream: reading.batches() for reading in task.readings}
-        thread = ShardThread(self._core, task.members, batches, self._deliveries, lane)
+        thread = ShardThread(task.core, task.members, batches, self._deliveries, lane)
         self._running.append(thread)
         thread.start()

@@ -46,8 +46,8 @@ class Turns:
 
         Args:
             sync: What the reads share.
-            readings: The readings by stream.
-            read: Gives the messages of one stream, with a `PAUSE` wherever it has nothing at hand.
+            readings: The readings by the key of their stream.
+            read: Gives the messages of the stream with a key, with a `PAUSE` wherever it has nothing at hand.
         """
         self._sync = sync
         self._readings = dict(readings)
@@ -142,7 +142,7 @@ class Turns:
         for stream in sorted(held ^ self._rate_limited):
             if stream in self._running:
                 reading = self._readings[stream]
-                descriptor = StreamDescriptor(name=stream, namespace=reading.namespace)
+                descriptor = StreamDescriptor(name=reading.stream, namespace=reading.namespace)
                 # Vitess does not say until when, which `quota_reset` would.
                 reasons = [_RATE_LIMITED] if stream in held else None
                 yield as_airbyte_message(descriptor, AirbyteStreamStatus.RUNNING, reasons)

@@ -74,6 +74,7 @@ def test_every_field_arrives() -> None:
         grpc_tls=True,
         tls_ca_certificate=ca,
         cells=" zone1 ",
+        keyspaces="users",
         invalid_cdc_cursor_position_behavior="Re-sync data",
         checkpoint_target_interval_seconds=5,
     )
@@ -94,6 +95,7 @@ def test_every_field_arrives() -> None:
         grpc_port=15991,
         encryption=Encryption(mysql=None, grpc=Tls(authority=ca.strip() + "\n")),
         cells="zone1",
+        further_keyspaces=("users",),
         invalid_position_policy=InvalidPositionPolicy.RESYNC,
         checkpoint_seconds=5.0,
     )

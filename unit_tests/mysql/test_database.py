@@ -370,7 +370,7 @@ def test_a_server_that_goes_away_while_tables_are_tried_is_an_error(serve: Any) 
 
 
 def test_only_tables_of_the_patterns_are_asked_for_unless_they_are_named(serve: Any) -> None:
-    config = Config("h", "shop", "u", "p", table_patterns=("a%", "_"), encryption=PLAIN)
+    config = Config("h", "shop", "u", "p", table_patterns={"shop": ("a%", "_")}, encryption=PLAIN)
     server = serve(SCHEMA)
     database_of(config).tables()
     asked = [sql for _, sql in server.asked if "information_schema" in sql]
@@ -410,3 +410,16 @@ def test_a_throttler_that_cannot_be_asked_is_an_error(serve: Any) -> None:
     serve({"vitess_throttled_apps": NO_TABLET})
     with pytest.raises(SourceError, match="No healthy primary tablet"):
         DATABASE.throttles_streams("-80")
+
+
+def test_the_keyspaces_are_listed_without_a_target_of_their_own(serve: Any) -> None:
+    server = serve({"show keyspaces": [("src",), ("_vt",), ("mysql",), ("shop",)]})
+    assert DATABASE.keyspaces() == ["shop", "src"]
+    assert server.targets("show keyspaces") == [""]
+
+
+def test_a_keyspace_that_is_not_there_is_told_with_both_options_where_there_are_several(serve: Any) -> None:
+    config = Config("h", "shop", "u", "p", further_keyspaces=("users",), encryption=PLAIN)
+    serve({"": pymysql.OperationalError(1049, "VT05003: unknown database 'shop' in vschema")})
+    with pytest.raises(ConfigError, match="Check the spelling of database and keyspaces"):
+        database_of(config).tables()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from source_planetscale.mysql.internal_tables import about_missing_table, is_internal_table
+from source_planetscale.mysql.keyspaces import KeyspaceChoice
 
 UUID = "6ace8bcef73211ea87e9f875a4d24e90"
 
@@ -67,7 +68,7 @@ def test_tables_that_only_look_internal_are_kept(name: str) -> None:
     ],
 )
 def test_a_table_that_is_not_there_is_told_with_its_reason(table: str, keyspace: str, sentence: str) -> None:
-    message = about_missing_table(table, keyspace, "shop")
+    message = about_missing_table(table, keyspace, KeyspaceChoice("shop"))
     assert f"Table {table} of keyspace {keyspace} " in message
     assert sentence in message
     assert message.endswith(".")

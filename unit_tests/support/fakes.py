@@ -173,6 +173,7 @@ class FakeDatabase:
         failure: What every other question gets, if there is one.
         throttled: Whether every shard holds streams back.
         answers: What is answered in a session.
+        visible: The keyspaces that vtgate shows.
     """
 
     status: BinlogStatus | None = BinlogStatus(f"{UUID}:1-1000", "", full_images=True)  # noqa: RUF009 - immutable
@@ -182,6 +183,10 @@ class FakeDatabase:
     failure: Exception | None = None
     throttled: bool = False
     answers: Callable[[str], Sequence[tuple[Any, ...]] | str] = lambda _sql: "declined"
+    visible: Sequence[str] = (KEYSPACE,)
+
+    def keyspaces(self) -> list[str]:
+        return list(self.visible)
 
     def ping(self) -> None:
         if self.failure:
@@ -351,29 +356,36 @@ class Reading:
         if self.database.found == (TABLE,):
             self.database.found = tables
         self.database.names = self.shards
-        replication = Replication(self.config, self.core(), self.interrupted, batched=self.batched)
+        replication = Replication(
+            self.config,
+            lambda _: self.core(),
+            logging.getLogger("test"),
+            self.interrupted,
+            batched=self.batched,
+        )
         self._catalog = ConfiguredAirbyteCatalog(
             streams=[configured(table, self.modes.get(table.name, self.mode)) for table in tables]
         )
         for stream in self._catalog.streams:
             stream.stream.json_schema = {"properties": dict(self.properties)}
         states = [_state_message(t.name, self.states.get(t.name, self.state)) for t in tables]
-        self._streams = {s.name: s for s in replication.streams(self._catalog, states)}
+        self._streams = replication.streams(self._catalog, states)
         return replication
 
     def messages(self) -> Generator[AirbyteMessage, None, None]:
         """Gives the messages of all streams; their errors are in `errors` afterwards."""
         replication = self.replication()
         with closing(replication):
-            for name in self._streams.keys() - replication.readings.keys():
-                yield from self.read_stream(name)
+            for key in self._streams.keys() - replication.readings.keys():
+                yield from self.read_stream(key)
             yield from Turns(replication.sync, replication.readings, self.read_stream).messages()
 
-    def read_stream(self, name: str) -> Iterator[AirbyteMessage]:
+    def read_stream(self, key: str) -> Iterator[AirbyteMessage]:
         """Gives the messages of one stream, and pauses, after `replication`."""
+        _, _, name = key.partition("/")
         wanted = next(stream for stream in self._catalog.streams if stream.stream.name == name)
         try:
-            messages = self._streams[name].read(
+            messages = self._streams[key].read(
                 wanted,
                 logging.getLogger("test"),
                 DebugSliceLogger(),
@@ -413,18 +425,32 @@ def failure(outcome: Outcome) -> AirbyteTracedException:
     return outcome.error
 
 
-def stand_in(vtgate: FakeVtgate, database: FakeDatabase, replace: Callable[[str, object], object]) -> None:
+def stand_in(
+    vtgate: FakeVtgate | Mapping[str, FakeVtgate],
+    database: FakeDatabase | Mapping[str, FakeDatabase],
+    replace: Callable[[str, object], object],
+) -> None:
     """Has the connector meet the fakes behind both ports, and give up without a shortest time.
 
     Args:
-        vtgate: What is behind the gRPC port.
-        database: What is behind the MySQL port.
+        vtgate: What is behind the gRPC port, for each keyspace where they differ.
+        database: What is behind the MySQL port, likewise.
         replace: Sets an attribute by its full name.
     """
+
+    def client(_: object, keyspace: Keyspace) -> FakeVtgate:
+        if isinstance(vtgate, FakeVtgate):
+            return vtgate
+        vtgate[keyspace.name].keyspace = keyspace
+        return vtgate[keyspace.name]
+
+    def schema(_: object, keyspace: Keyspace) -> FakeDatabase:
+        return database if isinstance(database, FakeDatabase) else database[keyspace.name]
+
     for room in ("sync.replication", "check"):
-        replace(f"source_planetscale.{room}.VStreamClient", lambda *_: vtgate)
-        replace(f"source_planetscale.{room}.Database", lambda *_: database)
-    replace("source_planetscale.mysql.database.Database", lambda *_: database)
+        replace(f"source_planetscale.{room}.VStreamClient", client)
+    for room in ("sync.replication", "check", "discover"):
+        replace(f"source_planetscale.{room}.Database", schema)
     replace("source_planetscale.config.Patience", partial(Patience, least_seconds=0.0))
 
 

@@ -18,7 +18,8 @@ from source_planetscale.state import StreamState
 from source_planetscale.sync.delivery import Delivery
 from source_planetscale.sync.tasks import Tasks
 from source_planetscale.sync.turns import HEARTBEAT_SECONDS, Turns
-from unit_tests.support.events import SHARD, gtid
+from source_planetscale.table import table_key
+from unit_tests.support.events import KEYSPACE, SHARD, gtid
 from unit_tests.support.fakes import CONFIG, FakeVtgate, Outcome, Reading, cursors_of, stream_of
 from unit_tests.support.keyspace import Destination, KeyspaceModel, ShardModel, inserts, random_log, table
 from unit_tests.support.reading import after, saved
@@ -129,20 +130,21 @@ class Script(Tasks):
     """Delivers what a test says, an item each time the threads are looked after."""
 
     def __init__(self, sync: Sync, items: Iterable[Item]) -> None:
-        super().__init__(sync.core, sync.deliveries, sync.interrupted)
+        super().__init__(sync.deliveries, sync.interrupted)
         self._sync = sync
         self._items = iter(items)
 
     def add(self, readings: Iterable[StreamReading]) -> None:
         for reading in readings:
-            self._sync.deliveries.begin(reading.stream)
+            self._sync.deliveries.begin(reading.key)
 
     def look_after(self) -> None:
         item = next(self._items, None)
         if callable(item):
             item()
         elif item is not None:
-            assert self._sync.deliveries.put(*item)
+            stream, delivery = item
+            assert self._sync.deliveries.put(table_key(KEYSPACE, stream), delivery)
 
 
 @dataclass
