@@ -24,6 +24,7 @@ class Member:
             have been handed over.
         renames: Name -> today's name, of columns that are renamed by a statement still to come; None for one
             that it drops though its name is there today.
+        wanted: The names of the columns that records are to have; None for all.
         copied_again: Whether it is being copied anew, as configured; that is done once.
         handed_over: Whether rows of its copy have been handed over.
     """
@@ -32,6 +33,7 @@ class Member:
     cursor: Cursor
     copy_starts_again: bool = True
     renames: dict[str, str | None] = field(default_factory=dict)
+    wanted: frozenset[str] | None = None
     copied_again: bool = False
     handed_over: bool = False
 

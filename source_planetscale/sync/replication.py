@@ -181,6 +181,8 @@ class Replication:
             idle=idle,
             namespace=configured.stream.namespace,
             copy_starts_again=state.generation is None,
+            # A schema without properties says nothing of them.
+            wanted=frozenset(configured.stream.json_schema.get("properties") or ()) or None,
         )
         return TableStream(table, self._config, self.readings[name])
 
