@@ -1,5 +1,7 @@
 """The contract of both databases: what comes of a select list, of rows that are read by it."""
 
+# ruff: noqa: S608 - names and statements are the tests' own
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -21,7 +23,7 @@ def selected(
     database: Database, name: str, columns: str, until: Until, gtid: str = "", **options: Any
 ) -> Recording:
     """Records the stream of one table, some of its columns alone."""
-    select = f"select {columns} from `{name}`"  # noqa: S608 - the tests' own
+    select = f"select {columns} from `{name}`"
     return record(database.grpc_port, Request("src", {"0": gtid}, {name: select}, **options), until)
 
 

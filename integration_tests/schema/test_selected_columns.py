@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 import pytest
-from airbyte_cdk.models import AirbyteStateMessage, ConfiguredAirbyteCatalogSerializer, Type
+from airbyte_cdk.models import ConfiguredAirbyteCatalogSerializer, Type
+from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from integration_tests.schema.changed_table import ChangedTable, rows
+from integration_tests.schema.changed_table import ChangedTable
 from integration_tests.support.command import configured
-from source_planetscale.airbyte_errors import AirbyteTracedException
 from source_planetscale.follow import selections
 from source_planetscale.follow.shapes import ShapeFinder
 from source_planetscale.source import SourcePlanetscale
@@ -22,6 +22,8 @@ from source_planetscale.vstream.errors import VStreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from airbyte_cdk.models import AirbyteStateMessage
 
     from integration_tests.support.command import Json
     from integration_tests.vitess.cluster import VitessCluster
@@ -208,9 +210,7 @@ def test_catch_up_has_a_list_once_it_is_worth_it(spied: Spied, monkeypatch: pyte
     assert spied.lists == [None, ("id", "a", "n")]
 
 
-def test_a_copy_that_is_taken_up_goes_on_by_its_list(
-    spied: Spied, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_that_is_taken_up_goes_on_by_its_list(spied: Spied, monkeypatch: pytest.MonkeyPatch) -> None:
     spied.table.change(
         *(
             f"insert into changing (id, a, x) select id + {2 << n}, id + {2 << n}, '' from changing"  # noqa: S608

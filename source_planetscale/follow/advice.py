@@ -154,8 +154,8 @@ def about_misfit(where: str) -> str:
 def about_refused_list(where: str) -> str:
     """Says that columns that nobody wants are read as well."""
     return (
-        f"Vitess cannot be asked for the selected columns of {where} alone, because its columns have changed: "
-        "it is read on with all of them, and the others are left out here."
+        f"Vitess cannot be asked for the selected columns of {where} alone, because its columns have "
+        "changed: it is read on with all of them, and the others are left out here."
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from source_planetscale.endpoint import TabletType
 from source_planetscale.follow import advice
 from source_planetscale.shape import shape_of
+from source_planetscale.vstream.lastpk import copy_can_resume
 from source_planetscale.vstream.selection import SelectList, columns_to_ask_for
 
 if TYPE_CHECKING:
@@ -133,6 +134,9 @@ class Selections:
         """What a list would ask for; None if there can be none."""
         if member.name in self._refused or member.renames:
             return None
+        if member.cursor.copying and not copy_can_resume(member.table):
+            # A list that is refused in the middle would have the copy begin anew.
+            return None
         if member.cursor.position and member.cursor.shape != shape_of(member.table.columns):
             return None
         return columns_to_ask_for(member.table, member.wanted)
@@ -140,9 +144,7 @@ class Selections:
     def _is_worth_it(self, name: str) -> bool:
         return self._wasted.get(name, 0) >= WORTH_A_STREAM_BYTES
 
-    def _granted(
-        self, members: Sequence[Member], asked: dict[str, tuple[str, ...]]
-    ) -> dict[str, SelectList]:
+    def _granted(self, members: Sequence[Member], asked: dict[str, tuple[str, ...]]) -> dict[str, SelectList]:
         since, today = self._shapes.described_now(list(asked))
         lists = {}
         for member in members:

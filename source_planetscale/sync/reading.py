@@ -122,9 +122,7 @@ class Reading:
     def batches(self) -> BatchMaker:
         """Makes the maker of a shard's batches."""
         config = self._sync.config
-        return BatchMaker(
-            self.table, config, self._changes, self._sync.records, self.namespace, self._wanted
-        )
+        return BatchMaker(self.table, config, self._changes, self._sync.records, self.namespace, self._wanted)
 
     def want_state(self) -> None:
         """Has the next message be a state."""

@@ -108,7 +108,7 @@ class VStreamClient:
         if cursor.last_pk is not None:
             lastpk = wire.QueryResult.FromString(cursor.last_pk)
             gtid.table_p_ks.append(wire.TableLastPK(table_name=tables[0], lastpk=lastpk))
-        return self._call([_rule(table, columns.get(table)) for table in tables], gtid, lane, None)
+        return self._call([rule(table, columns.get(table)) for table in tables], gtid, lane, None)
 
     def current_position(self, table: str, shard: str, timeout: float) -> str:
         """Asks for the position of a shard at this moment.
@@ -125,7 +125,7 @@ class VStreamClient:
             VStreamError: There was no answer.
         """
         gtid = wire.ShardGtid(keyspace=self.keyspace.name, shard=shard, gtid="current")
-        call = self._call([_rule(table)], gtid, shard, timeout)
+        call = self._call([rule(table)], gtid, shard, timeout)
         try:
             for raw in call:
                 for event in wire.VStreamResponse.FromString(raw).events:
@@ -191,7 +191,8 @@ def window_bytes(streams: int) -> int:
     return min(max(_WINDOWS_BYTES // max(streams, 1), _SMALLEST_WINDOW_BYTES), _LARGEST_WINDOW_BYTES)
 
 
-def _rule(table: str, columns: Sequence[str] | None = None) -> wire.Rule:
+def rule(table: str, columns: Sequence[str] | None = None) -> wire.Rule:
+    """What is asked of a table: these columns, or every one if None."""
     if table.startswith("/"):
         # vtgate takes such a name for a regular expression (RE2), so it gets one that matches the name alone.
         return wire.Rule(match=f"/^{re.escape(table)}$")
