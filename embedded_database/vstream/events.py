@@ -67,7 +67,14 @@ class TablePlan:
     """
 
     def __init__(
-        self, shard: Shard, table: Table, tables: TableFilter, event_types: Sequence[int], name: str
+        self,
+        shard: Shard,
+        table: Table,
+        tables: TableFilter,
+        event_types: Sequence[int],
+        name: str,
+        *,
+        in_copy: bool,
     ) -> None:
         """Plans rows that have these types.
 
@@ -86,7 +93,7 @@ class TablePlan:
                 wire.Field(name=f"@{at}", type=kind, charset=field.charset)  # type: ignore[arg-type]  # plain integers
                 for at, (kind, field) in enumerate(zip(event_types, fields, strict=True), 1)
             ]
-        self._picked = tables.columns(table, [field.name for field in fields])
+        self._picked = tables.columns(table.name, [field.name for field in fields], in_copy=in_copy)
         self._all = self._picked == list(range(len(fields)))
         picked_fields = [fields[at] for at in self._picked]
         self._labelled = [

@@ -15,7 +15,6 @@ from embedded_database.sql import rewrite
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from embedded_database.columns.schema import Table
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 
@@ -53,21 +52,32 @@ class TableFilter:
             )
             raise StreamError(grpc.StatusCode.UNKNOWN, text)
 
-    def columns(self, table: Table, names: Sequence[str]) -> list[int]:
+    def columns(self, table: str, names: Sequence[str], *, in_copy: bool) -> list[int]:
         """The places among `names` of the columns asked for, in the order asked.
 
         Raises:
-            StreamError: A column is not there.
+            StreamError: A column is not there, or nobody knows the columns by name.
         """
-        rule = self._rule(table.name)
+        rule = self._rule(table)
         wanted = rule[1] if rule else None
         if wanted is None:
             return list(range(len(names)))
         places = {name.lower(): at for at, name in enumerate(names)}
         missing = [name for name in wanted if name.lower() not in places]
         if missing:
-            text = f"column {missing[0]} not found in table {table.name}"
-            raise StreamError(grpc.StatusCode.FAILED_PRECONDITION, text)
+            text = f"column {missing[0]} not found in table {table}"
+            if names[0] == "@1":
+                text = (
+                    "cannot use column names in vstream filter as the current table schema for table "
+                    f"{table} is not compatible with the current event for this table in the stream"
+                )
+            if in_copy:
+                raise StreamError(grpc.StatusCode.FAILED_PRECONDITION, text)
+            text = (
+                f"stream (at source tablet) error: Code: FAILED_PRECONDITION\n{text}\n\n"
+                f"failed to build table replication plan for table {table}"
+            )
+            raise StreamError(grpc.StatusCode.UNKNOWN, text)
         return [places[name.lower()] for name in wanted]
 
     def _rule(self, name: str) -> tuple[str, list[str] | None] | None:

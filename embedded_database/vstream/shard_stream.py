@@ -95,7 +95,7 @@ class ShardStream:
         event.keyspace, event.shard = self.shard.keyspace, self.shard.name
         return event
 
-    def _plan(self, name: str, event_types: Iterable[int]) -> TablePlan:
+    def _plan(self, name: str, event_types: Iterable[int], *, in_copy: bool = False) -> TablePlan:
         plan = self._plans.get(name)
         types = tuple(event_types)
         if plan is None or plan.event_types != types:
@@ -104,7 +104,9 @@ class ShardStream:
                 raise StreamError(grpc.StatusCode.UNKNOWN, f"unknown table {name} in schema")
             bare = self._ask.flags.exclude_keyspace_from_table_name
             shown = name if bare else f"{self.shard.keyspace}.{name}"
-            plan = self._plans[name] = TablePlan(self.shard, table, self._ask.tables, types, shown)
+            plan = self._plans[name] = TablePlan(
+                self.shard, table, self._ask.tables, types, shown, in_copy=in_copy
+            )
         return plan
 
     # Copies
@@ -146,7 +148,7 @@ class ShardStream:
                 yield from self._catch_up(snapshot)
             self._number = snapshot
             self._plans.clear()
-            plan = self._plan(name, [column.wire_type for column in table.columns])
+            plan = self._plan(name, [column.wire_type for column in table.columns], in_copy=True)
             yield [self._event(wire.BEGIN), plan.field_event(in_copy=True)]
             if fresh:
                 yield [self._at_position()]

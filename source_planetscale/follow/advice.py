@@ -200,6 +200,14 @@ def about_misfit(where: str) -> str:
     )
 
 
+def about_refused_list(where: str) -> str:
+    """Says that columns that nobody wants are read as well."""
+    return (
+        f"Vitess cannot be asked for the selected columns of {where} alone, because its columns have "
+        "changed: it is read on with all of them, and the others are left out here."
+    )
+
+
 def about_retry(
     where: str, reason: str, failures: int, retries: int, seconds: float, *, resumes: bool
 ) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from source_planetscale.follow.core import Call, Core
     from source_planetscale.follow.member import Member
+    from source_planetscale.follow.selections import Selections
     from source_planetscale.follow.throttling import ThrottleWatch
     from source_planetscale.vstream.reader import ShardReader
     from source_planetscale.vstream.table_reader import RowRun
@@ -56,9 +57,11 @@ class Attempt:
         closing: threading.Event,
         lane: str,
         throttling: ThrottleWatch,
+        selections: Selections,
         stall: StallClock | None = None,
     ) -> None:
         """Prepares streams over the connection `lane`, until `closing` is set."""
+        self._selections = selections
         self._core = core
         self._closing = closing
         self._lane = lane
@@ -117,7 +120,8 @@ class Attempt:
         core = self._core
         core.opened.add()
         cursor = next(iter(members.values())).cursor
-        call = self._call = core.client.open(cursor, list(members), self._lane)
+        columns = {name: table.select.columns for name, table in reader.tables.items() if table.select}
+        call = self._call = core.client.open(cursor, list(members), self._lane, columns)
         self._stalled = False
         self._stall.start()
         placed_at = time.monotonic()
@@ -132,6 +136,8 @@ class Attempt:
                     core.turn.__enter__()
                 try:
                     runs = self._take(reader, members, raw)
+                    if not self._is_right(reader):
+                        return
                     now, over = time.monotonic(), self._is_over(reader)
                     if now >= pace.report_due and not reader.copying and not over:
                         where = advice.several(list(members), core.client.keyspace.place(cursor.shard))
@@ -154,11 +160,25 @@ class Attempt:
             self._stall.stop()
 
     def _is_over(self, reader: ShardReader) -> bool:
-        return reader.ended or reader.has_new_source or self._closing.is_set() or not reader.readable
+        ended = reader.ended or reader.has_new_source or self._closing.is_set() or not reader.readable
+        return ended or self._selections.is_due(reader)
+
+    def _is_right(self, reader: ShardReader) -> bool:
+        """Whether what was read may be handed over."""
+        if reader.unproven and not reader.widens:
+            core = self._core
+            core.turn.__exit__(None, None, None)
+            try:
+                self._selections.prove(reader)
+            finally:
+                with self._stall.held():
+                    core.turn.__enter__()
+        return not reader.widens
 
     def _take(self, reader: ShardReader, members: Mapping[str, Member], raw: bytes) -> list[RowRun]:
         progress = reader.progress
         runs = reader.read(raw)
+        self._selections.observe(runs)
         if reader.progress != progress:
             self._stall.start()
             self._throttling.went_on()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from source_planetscale.endpoint import Endpoint, Keyspace, TabletType
@@ -38,7 +38,9 @@ class VtgateStreams(Protocol):
     endpoint: Endpoint
     keyspace: Keyspace
 
-    def open(self, cursor: Cursor, tables: Sequence[str], lane: str) -> Call:
+    def open(
+        self, cursor: Cursor, tables: Sequence[str], lane: str, columns: Mapping[str, Sequence[str]] = ...
+    ) -> Call:
         """Starts a stream; see `VStreamClient.open`."""
         ...
 

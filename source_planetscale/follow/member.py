@@ -25,6 +25,7 @@ class Member:
         renames: Name -> today's name, of columns that are renamed by a statement still to come; None for one
             that it drops though its name is there today.
         alone: Whether no other keyspace is read, which may have a table and a shard of the same names.
+        wanted: The names of the columns that records are to have; None for all.
         copied_again: Whether it is being copied anew, as configured; that is done once.
         handed_over: Whether rows of its copy have been handed over.
     """
@@ -34,6 +35,7 @@ class Member:
     copy_starts_again: bool = True
     renames: dict[str, str | None] = field(default_factory=dict)
     alone: bool = True
+    wanted: frozenset[str] | None = None
     copied_again: bool = False
     handed_over: bool = False
 

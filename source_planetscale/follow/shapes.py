@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
 
 from source_planetscale import ddl
-from source_planetscale.errors import TransientError
+from source_planetscale.errors import SourceError, TransientError
 from source_planetscale.follow import advice
 from source_planetscale.follow.patience import backoff_seconds
 from source_planetscale.follow.retries import patiently
 from source_planetscale.shape import shape_of
+from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.position import Goal, Position
 from source_planetscale.vstream.table_reader import RESHAPING
@@ -26,14 +28,13 @@ from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from source_planetscale.ddl import Statement
     from source_planetscale.follow.core import Call, Core
     from source_planetscale.follow.member import Member
     from source_planetscale.shape import Shape, ShapeColumn
     from source_planetscale.table import Table
-    from source_planetscale.vstream.cursor import Cursor
     from source_planetscale.vstream.table_reader import Reshaping, TableReader
 
 
@@ -153,6 +154,39 @@ class ShapeFinder:
         for member in members:
             member.table = today.get(member.name, member.table)
 
+    def unchanged(self, since: str, table: Table) -> str:
+        """Makes sure that a table has had the same columns all the time since a position.
+
+        Args:
+            since: The position.
+            table: The table as it was at a time after it.
+
+        Returns:
+            The position up to which it had them; empty if it may have had others.
+        """
+        # The connection of the stream that waits for this may be full.
+        core, lane = self._core, f"{self._lane} shapes"
+        start = Cursor(core.client.keyspace.name, self._shard, since)
+        try:
+            end = core.client.current_position(table.name, self._shard, core.patience.timeout_seconds)
+            columns = {table.name: table.primary_key}
+            statements = self._statements(start, [table.name], end, lane, columns)
+            today = self._described([table.name])
+        except (VStreamError, SourceError):
+            return ""
+        finally:
+            core.client.reconnect(lane)
+        return end if today == [table] and not statements[table.name] else ""
+
+    def described_now(self, names: Sequence[str]) -> tuple[str, dict[str, Table]]:
+        """Asks which columns tables have, at a time after a position; gives both, or nothing at all."""
+        core = self._core
+        try:
+            here = core.client.current_position(names[0], self._shard, core.patience.timeout_seconds)
+            return here, {table.name: table for table in self._described(names)}
+        except (VStreamError, SourceError):
+            return "", {}
+
     def _today(self, names: Sequence[str]) -> dict[str, Table]:
         tables = patiently(lambda: self._described(names), self._core.patience, self._closing)
         return {table.name: table for table in tables}
@@ -181,7 +215,11 @@ class ShapeFinder:
         since = time.monotonic() if since is None else since
         while True:
             try:
-                found = self._statements(oldest, [member.name for member in members])
+                names = [member.name for member in members]
+                end = self._core.client.current_position(
+                    names[0], self._shard, self._core.patience.timeout_seconds
+                )
+                found = self._statements(oldest, names, end, self._lane)
             except VStreamError as error:
                 self._core.client.reconnect(self._lane)
                 failures += 1
@@ -215,17 +253,21 @@ class ShapeFinder:
         return TransientError(advice.about_giving_up(member.where, failures, words))
 
     def _statements(
-        self, cursor: Cursor, names: Sequence[str]
+        self,
+        cursor: Cursor,
+        names: Sequence[str],
+        end: str,
+        lane: str,
+        columns: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> dict[str, list[tuple[Position, Statement]]]:
-        """Reads the statements that change the columns of tables, with their positions, up to the present."""
+        """Reads the statements that change the columns of tables, with their positions, up to `end`."""
         core = self._core
-        end = core.client.current_position(names[0], self._shard, core.patience.timeout_seconds)
         found: dict[str, list[tuple[Position, Statement]]] = {name: [] for name in names}
         goal = Goal(Position.parse(end))
         if goal.reached_by(cursor.position):
             return found
         core.opened.add()
-        call = self._call = core.client.open(replace(cursor, last_pk=None), names, self._lane)
+        call = self._call = core.client.open(replace(cursor, last_pk=None), names, lane, columns)
         here = cursor.position
         try:
             for event in _events(call):

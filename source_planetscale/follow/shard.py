@@ -17,6 +17,7 @@ from source_planetscale.follow.attempt import Attempt, Failure
 from source_planetscale.follow.legs import next_leg
 from source_planetscale.follow.members import Members
 from source_planetscale.follow.patience import backoff_seconds
+from source_planetscale.follow.selections import Selections
 from source_planetscale.follow.shapes import ShapeFinder
 from source_planetscale.follow.throttling import ThrottleWatch
 from source_planetscale.vstream.lastpk import copy_can_resume
@@ -60,8 +61,9 @@ class ShardFollower:
         self._closing = closing
         lane = lane or self._members.shard
         self._throttling = ThrottleWatch(core, self._members.shard)
-        self._attempt = Attempt(core, closing, lane, self._throttling, stall)
         self._shapes = ShapeFinder(core, self._members.shard, closing, lane)
+        self._selections = Selections(core, self._shapes)
+        self._attempt = Attempt(core, closing, lane, self._throttling, self._selections, stall)
         self._where = self._members.where(members)
 
     def look_after(self) -> None:
@@ -125,6 +127,9 @@ class ShardFollower:
             place, cursors = self._place(members), [member.cursor for member in members]
             reader = self._new_reader(members, goal)
             failure = yield from self._attempt.run(reader, {member.name: member for member in members})
+            if self._selections.meet(reader, failure, self._members.where(members)):
+                # What else the reader found is met again.
+                continue
             failure = (yield from self._meet_findings(reader)) or failure
             if reader.journal is not None:
                 yield from self._members.end(members, journal=reader.journal)
@@ -163,13 +168,16 @@ class ShardFollower:
 
     def _new_reader(self, members: Sequence[Member], goal: Position) -> ShardReader:
         served = self._members.served(members)
+        full_images = served is None or served.full_images
+        lists = self._selections.lists(members, full_images=full_images)
         tables = [
             TableReader(
                 member.table,
                 member.cursor,
                 member.renames,
                 track_changes=self._core.track_changes,
-                full_images=served is None or served.full_images,
+                full_images=full_images,
+                select=lists.get(member.name),
             )
             for member in members
         ]

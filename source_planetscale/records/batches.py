@@ -14,6 +14,8 @@ from source_planetscale.records.message import RecordBatch
 from source_planetscale.vstream.rows import joined
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from source_planetscale.config import Config
     from source_planetscale.records.encoded import EncodedRows
     from source_planetscale.records.sequence import ChangeSequence
@@ -34,6 +36,7 @@ class BatchMaker:
         changes: ChangeSequence,
         records: ChangeSequence,
         namespace: str | None = None,
+        wanted: Container[str] | None = None,
     ) -> None:
         """Takes the table, the configuration, and what numbers the records.
 
@@ -43,7 +46,9 @@ class BatchMaker:
             changes: The sequence for `_ab_cdc_cursor`.
             records: The sequence for metadata.
             namespace: The namespace of the records; they have none if None.
+            wanted: The names of the table's columns that records are to have; None for all.
         """
+        self._wanted = wanted
         self._namespace = namespace
         self._table = table
         self._config = config
@@ -87,6 +92,7 @@ class BatchMaker:
                 phase=phase,
                 enum_labels_on_wire=run.fields.enum_labels_on_wire,
                 tinyint1_as_boolean=self._config.tinyint1_as_boolean,
+                wanted=self._wanted,
             )
         return formatter
 

@@ -9,7 +9,7 @@ from source_planetscale.columns import Form, Phase, Spelling, encode_each, encod
 from source_planetscale.records.encoded import Cells, EncodedRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from source_planetscale.columns import Encoder
     from source_planetscale.records.added import Added
@@ -34,6 +34,7 @@ class RowFormatter:
         phase: Phase,
         enum_labels_on_wire: bool,
         tinyint1_as_boolean: bool,
+        wanted: Container[str] | None = None,
     ) -> None:
         """Compiles the encoders.
 
@@ -43,6 +44,7 @@ class RowFormatter:
             phase: Which half of the stream the rows come from.
             enum_labels_on_wire: The event's `enum_set_string_values`.
             tinyint1_as_boolean: Whether TINYINT(1) is a boolean.
+            wanted: The names of the columns that records are to have; None for all.
         """
         spelling = Spelling(phase, enum_labels_on_wire)
         self._width = len(columns)
@@ -51,7 +53,7 @@ class RowFormatter:
         self._key_texts: dict[int, Callable[[bytes], bytes] | None] = {}
         names: list[str] = []
         for index, column in enumerate(columns):
-            if column.target is None:
+            if column.target is None or (wanted is not None and column.target.name not in wanted):
                 continue
             name, as_boolean = column.target.name, tinyint1_as_boolean
             if name in primary_key:

@@ -70,6 +70,7 @@ class Reading:
         idle: Collection[str] = (),
         namespace: str | None = None,
         copy_starts_again: bool = True,
+        wanted: frozenset[str] | None = None,
     ) -> None:
         """Prepares the reading.
 
@@ -83,7 +84,9 @@ class Reading:
             namespace: The stream's namespace as it is configured.
             copy_starts_again: Whether a copy that cannot go on in the middle may start again after rows of
                 it are out.
+            wanted: The names of the columns that records are to have; None for all.
         """
+        self._wanted = wanted
         now = time.monotonic()
         self.namespace = namespace
         self._copy_starts_again = copy_starts_again
@@ -124,13 +127,18 @@ class Reading:
 
     def member(self, cursor: Cursor) -> Member:
         """One shard as a member of its reading."""
-        alone = self.core.client.keyspace.alone
-        return Member(self.table, cursor, copy_starts_again=self._copy_starts_again, alone=alone)
+        return Member(
+            self.table,
+            cursor,
+            copy_starts_again=self._copy_starts_again,
+            alone=self.core.client.keyspace.alone,
+            wanted=self._wanted,
+        )
 
     def batches(self) -> BatchMaker:
         """Makes the maker of a shard's batches."""
         config = self._sync.config
-        return BatchMaker(self.table, config, self._changes, self._sync.records, self.namespace)
+        return BatchMaker(self.table, config, self._changes, self._sync.records, self.namespace, self._wanted)
 
     def want_state(self) -> None:
         """Has the next message be a state."""

@@ -237,6 +237,8 @@ class Replication:
             idle=idle,
             namespace=configured.stream.namespace,
             copy_starts_again=state.generation is None,
+            # A schema without properties says nothing of them.
+            wanted=frozenset(configured.stream.json_schema.get("properties") or ()) or None,
         )
         return TableStream(table, self._config, self.readings[table.key])
 
@@ -281,7 +283,8 @@ class Replication:
             self.sync.logger.warning(
                 f"The key of table {table.name} of keyspace {table.keyspace} is "
                 f"({', '.join(table.primary_key)}) now, and ({', '.join(key)}) in this connection: a "
-                "destination that deduplicates merges other rows than the table does. Refresh the source's schema, and refresh the stream."
+                "destination that deduplicates merges other rows than the table does. Refresh the source's "
+                "schema, and refresh the stream."
             )
 
 

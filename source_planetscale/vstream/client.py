@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,7 +15,7 @@ from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from source_planetscale.endpoint import Endpoint, Keyspace
     from source_planetscale.vstream.cursor import Cursor
@@ -85,13 +86,20 @@ class VStreamClient:
         """Divides what may be under way among so many streams, for the connections from now on."""
         self._window_bytes = window_bytes(streams)
 
-    def open(self, cursor: Cursor, tables: Sequence[str], lane: str) -> VStreamCall:
+    def open(
+        self,
+        cursor: Cursor,
+        tables: Sequence[str],
+        lane: str,
+        columns: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> VStreamCall:
         """Starts a stream of one shard.
 
         Args:
             cursor: Where to start; before the copy of a table, in it, or after it.
             tables: The bare names of the tables to follow; a single one if it is still being copied.
             lane: Which connection to use. One that waits does not hold up another.
+            columns: The columns to ask for, by table; every one of those that are not named.
 
         Returns:
             The running call.
@@ -100,7 +108,7 @@ class VStreamClient:
         if cursor.last_pk is not None:
             lastpk = wire.QueryResult.FromString(cursor.last_pk)
             gtid.table_p_ks.append(wire.TableLastPK(table_name=tables[0], lastpk=lastpk))
-        return self._call(tables, gtid, lane, None)
+        return self._call([rule(table, columns.get(table)) for table in tables], gtid, lane, None)
 
     def current_position(self, table: str, shard: str, timeout: float) -> str:
         """Asks for the position of a shard at this moment.
@@ -117,7 +125,7 @@ class VStreamClient:
             VStreamError: There was no answer.
         """
         gtid = wire.ShardGtid(keyspace=self.keyspace.name, shard=shard, gtid="current")
-        call = self._call([table], gtid, shard, timeout)
+        call = self._call([rule(table)], gtid, shard, timeout)
         try:
             for raw in call:
                 for event in wire.VStreamResponse.FromString(raw).events:
@@ -144,13 +152,13 @@ class VStreamClient:
             self._channels.clear()
 
     def _call(
-        self, tables: Sequence[str], gtid: wire.ShardGtid, lane: str, timeout: float | None
+        self, rules: Sequence[wire.Rule], gtid: wire.ShardGtid, lane: str, timeout: float | None
     ) -> VStreamCall:
         request = wire.VStreamRequest(
             tablet_type=_TABLET_TYPES[self.keyspace.tablet_type],
             vgtid=wire.VGtid(shard_gtids=[gtid]),
             filter=wire.Filter(
-                rules=[_rule(table) for table in tables],
+                rules=rules,
                 field_event_mode=wire.BEST_EFFORT,
             ),
             # Not exclude_keyspace_from_table_name, which saves vtgate a copy of each event: where vtgate and
@@ -183,12 +191,18 @@ def window_bytes(streams: int) -> int:
     return min(max(_WINDOWS_BYTES // max(streams, 1), _SMALLEST_WINDOW_BYTES), _LARGEST_WINDOW_BYTES)
 
 
-def _rule(table: str) -> wire.Rule:
+def rule(table: str, columns: Sequence[str] | None = None) -> wire.Rule:
+    """What is asked of a table: these columns, or every one if None."""
     if table.startswith("/"):
         # vtgate takes such a name for a regular expression (RE2), so it gets one that matches the name alone.
         return wire.Rule(match=f"/^{re.escape(table)}$")
-    # VStream filters take no parameters; the name is quoted as MySQL quotes names.
-    return wire.Rule(match=table, filter="select * from `" + table.replace("`", "``") + "`")  # noqa: S608
+    # VStream filters take no parameters; names are quoted as MySQL quotes them.
+    asked = "*" if columns is None else ", ".join(map(_quoted, columns))
+    return wire.Rule(match=table, filter=f"select {asked} from {_quoted(table)}")  # noqa: S608
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _translated(error: grpc.RpcError) -> VStreamError:

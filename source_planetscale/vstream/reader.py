@@ -21,6 +21,7 @@ from source_planetscale.vstream.layout import ShapeMismatch, ShapeUnknown
 from source_planetscale.vstream.passed import passed_by
 from source_planetscale.vstream.position import Goal
 from source_planetscale.vstream.rows import block_of
+from source_planetscale.vstream.selection import SelectRefused
 from source_planetscale.vstream.table_reader import CopyBroken, RowRun, RowsExchanged
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
@@ -73,6 +74,10 @@ class ShardReader:
             stream goes on from one file into the next (`vstreamer.go`, vitessio/vitess issue 9976).
         reshaped: A table's columns have changed: what follows has to be read over a new stream, once it is
             known how.
+        widens: What came of a table is not what its select list asks for: the rest has to be read over a new
+            stream, with every column.
+        unproven: Tables that have been described by their select lists. What was read of them is right if
+            they had the lists' shapes all the time, which has to be found out before it is handed over.
         goal: Where the reading ends.
         newest: When the newest change was made that was seen, in seconds since the epoch; 0 before any.
         transactions: The number of transactions that were seen, of other tables as well.
@@ -94,6 +99,8 @@ class ShardReader:
         self.journal: wire.Journal | None = None
         self.at_next_file = False
         self.reshaped = False
+        self.widens = False
+        self.unproven: set[str] = set()
         self.goal = Goal(stop)
         self.newest = 0
         self.transactions = 0
@@ -138,7 +145,12 @@ class ShardReader:
     def ended(self) -> bool:
         """Whether nothing more is to be taken from this stream."""
         # What follows a journal belongs to the new shards.
-        return self.at_next_file or self.reshaped or self.journal is not None or self.done
+        return self._is_cut or self.done
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the position is behind everything that was read."""
+        return not self._begins and self._here == self.position
 
     @property
     def readable(self) -> bool:
@@ -185,6 +197,11 @@ class ShardReader:
                 if table.finding is None and table.cursor.position != self.position:
                     table.cursor = replace(table.cursor, position=self.position)
 
+    def refuse_list(self, name: str) -> None:
+        """Ends the reading because a table cannot be read by its select list."""
+        self.tables[name].list_refused = True
+        self.widens = True
+
     def _take_passed(self, raw: bytes, taken: _Taken) -> bool:
         """Takes transactions of other tables; False if there is, or may be, anything else."""
         if self.copying or self.ended:
@@ -212,7 +229,7 @@ class ShardReader:
         self._take(events[block.stop :], taken)
 
     def _take(self, events: Iterable[wire.VEvent], taken: _Taken) -> None:
-        if self.at_next_file or self.reshaped or self.journal is not None:
+        if self._is_cut:
             return
         for event in events:
             kind = event.type
@@ -237,6 +254,8 @@ class ShardReader:
                     return
             elif kind == wire.FIELD:
                 self._take_fields(event)
+                if self.widens:
+                    return
             elif kind == wire.COPY_COMPLETED:
                 taken.copy_completed = True
             elif kind == wire.JOURNAL and event.journal.migration_type == wire.SHARDS:
@@ -261,7 +280,7 @@ class ShardReader:
         file = replace(self._file)
         if rows is None or not all(map(file.holds, begun)):
             return False
-        if not (self.at_next_file or self.reshaped or self.journal is not None):
+        if not self._is_cut:
             self.transactions += len(begun)
             self._file = file
             if table.finding is None:
@@ -289,6 +308,10 @@ class ShardReader:
         copied = self._copy is not None and event.timestamp == 0
         try:
             table.take_fields(event.field_event, copied=copied)
+            if table.select is not None:
+                self.unproven.add(table.name)
+        except SelectRefused:
+            self.refuse_list(table.name)
         except FINDINGS as finding:
             table.finding = finding
         except ShapeMismatch as error:
@@ -326,6 +349,10 @@ class ShardReader:
             run.position = self._here
             self.tables[run.table].run = None
         taken.placed = len(taken.runs)
+
+    @property
+    def _is_cut(self) -> bool:
+        return self.at_next_file or self.reshaped or self.widens or self.journal is not None
 
     @property
     def _here(self) -> str:

@@ -13,15 +13,17 @@ from source_planetscale.vstream.images import Images, IncompleteRow
 from source_planetscale.vstream.lastpk import collations_differ, copy_can_resume, mismatch
 from source_planetscale.vstream.layout import ShapeUnknown, layout, plain_layout
 from source_planetscale.vstream.rows import Rows
+from source_planetscale.vstream.selection import SelectRefused
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from source_planetscale.ddl import Altered, Statement
     from source_planetscale.shape import Shape
-    from source_planetscale.table import Table, WireColumn
+    from source_planetscale.table import Column, Table, WireColumn
     from source_planetscale.vstream.cursor import Cursor
+    from source_planetscale.vstream.selection import SelectList
 
 RESHAPING = frozenset(
     {
@@ -108,6 +110,9 @@ class TableReader:
             it drops though its name is there today.
         track_changes: Whether deleted rows are wanted, and each transaction in runs of its own.
         full_images: False if the server is known to log reduced row images.
+        select: What the stream asks of the table; None for every column.
+        list_refused: Whether it cannot be read by `select`.
+        named_as_written: Whether the last description has the names that the rows were written with.
         run: The run that the next row may join; None if it starts another one.
         statements: What happened to the table without row events, oldest first.
         reshaping: The change of columns after which reading stopped, or None.
@@ -119,6 +124,9 @@ class TableReader:
     renames: Mapping[str, str | None] = field(default_factory=dict)
     track_changes: bool = False
     full_images: bool = True
+    select: SelectList | None = None
+    list_refused: bool = False
+    named_as_written: bool = False
     run: RowRun | None = None
     statements: list[Statement] = field(default_factory=list)
     reshaping: Reshaping | None = None
@@ -148,11 +156,14 @@ class TableReader:
             CopyBroken: The copy went on by itself where it cannot.
             ShapeUnknown: Nobody can tell with which columns the rows were written.
             ShapeMismatch: It makes no sense.
+            SelectRefused: It is not that of the columns that were asked for.
         """
         decoded = columns_of(event.fields, self.table.columns)
         if self.cursor.copying:
             self._refuse_broken_copy(event, copied=copied)
-        if copied:
+        if self.select is not None:
+            columns = self._selected(self.select, decoded, copied=copied)
+        elif copied:
             columns = plain_layout(decoded, self.table)
             self.cursor = replace(self.cursor, shape=tuple(_shape_column(column) for column in columns))
         elif self.cursor.shape is None:
@@ -164,6 +175,8 @@ class TableReader:
             found = tuple(_shape_column(column) for column in columns)
             if found != self.cursor.shape:
                 self.cursor = replace(self.cursor, shape=found)
+        names = [column.written.name for column in columns]
+        self.named_as_written = names == [column.name for column in decoded]
         self._fields = RowFields(columns, event.enum_set_string_values)
         self._images = Images(
             [column.written for column in columns],
@@ -233,6 +246,15 @@ class TableReader:
         name = rf"(?<!\w){re.escape(self.name)}(?!\w)"
         if not event.dml or re.search(name, event.dml, re.IGNORECASE):
             raise IncompleteRow("binlog_format is not ROW")
+
+    def _selected(
+        self, select: SelectList, decoded: Sequence[Column], *, copied: bool
+    ) -> tuple[WireColumn, ...]:
+        if not copied and self.cursor.shape != select.shape:
+            raise SelectRefused
+        select.refuse_others(decoded)
+        self.cursor = replace(self.cursor, shape=select.shape)
+        return plain_layout(decoded, self.table)
 
     def _refuse_broken_copy(self, event: wire.FieldEvent, *, copied: bool) -> None:
         if copied:

@@ -39,6 +39,17 @@ def test_nothing_is_added_where_nothing_was_asked_for() -> None:
     assert data(CONFIG, small_copy(ONE), copying=True) == [{"id": 1, "label": "one", "note": "x"}]
 
 
+def test_columns_that_nobody_wants_are_left_out() -> None:
+    maker = BatchMaker(
+        TABLE, CDC, ChangeSequence(0, 1000), ChangeSequence(0, 0), wanted={"note", "_ab_cdc_cursor"}
+    )
+    batch = maker.batch(feed(reader(), small_copy(ONE)), SHARD)
+    assert batch is not None
+    (message,) = batch.messages()
+    assert message.record is not None
+    assert set(message.record.data) == {"note", *added_properties(CDC)}
+
+
 @pytest.mark.parametrize("config", [CONFIG, METADATA], ids=["plain", "metadata"])
 def test_deletes_are_left_out_where_no_column_could_tell_them(config: Config) -> None:
     assert [record["id"] for record in data(config, [CHANGES])] == [2, 1]

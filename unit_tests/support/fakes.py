@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -111,6 +112,7 @@ class FakeVtgate:
         failures: Errors that the questions for that position get first.
         opened: The cursors of the opened streams.
         tables: The tables of each of them.
+        columns: The select lists of each of them.
     """
 
     scripts: Scripts = field(default_factory=dict)
@@ -119,6 +121,7 @@ class FakeVtgate:
     failures: list[VStreamError] = field(default_factory=list)
     opened: list[Cursor] = field(default_factory=list)
     tables: list[tuple[str, ...]] = field(default_factory=list)
+    columns: list[dict[str, tuple[str, ...]]] = field(default_factory=list)
     calls: list[FakeCall] = field(default_factory=list)
     closed: bool = False
     endpoint: Endpoint = CONFIG.grpc
@@ -126,10 +129,17 @@ class FakeVtgate:
     _played: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def open(self, cursor: Cursor, tables: Sequence[str], lane: str) -> FakeCall:  # noqa: ARG002 - of VtgateStreams
+    def open(
+        self,
+        cursor: Cursor,
+        tables: Sequence[str],
+        lane: str,  # noqa: ARG002 - of VtgateStreams
+        columns: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> FakeCall:
         with self._lock:
             self.opened.append(cursor)
             self.tables.append(tuple(tables))
+            self.columns.append({name: tuple(asked) for name, asked in columns.items()})
             make = self._next_script(cursor, tables)
         call = FakeCall(make())
         with self._lock:

@@ -133,7 +133,7 @@ def test_a_full_refresh_that_was_cut_goes_on() -> None:
 
 def test_a_column_that_is_gone_is_told_and_the_rest_is_read(caplog: pytest.LogCaptureFixture) -> None:
     reading = Reading(FakeVtgate({SHARD: [small_copy(ONE)]}))
-    reading.properties = {"id": {}, "gone": {}, "_ab_cdc_cursor": {}}
+    reading.properties = {"id": {}, "label": {}, "note": {}, "gone": {}, "_ab_cdc_cursor": {}}
     with caplog.at_level("WARNING"):
         outcome = reading.run()
     assert (outcome.ids, outcome.error) == ([1], None)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from source_planetscale.endpoint import Endpoint, Keyspace, TabletType
 from source_planetscale.vstream.channel import new_channel
-from source_planetscale.vstream.client import VStreamCall, VStreamClient, window_bytes
+from source_planetscale.vstream.client import VStreamCall, VStreamClient, rule, window_bytes
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 from unit_tests.support.events import KEYSPACE, SHARD, gtid, heartbeat, last_key, response, vgtid
@@ -242,3 +242,12 @@ def test_a_position_is_not_waited_for_without_an_end(server: GrpcServer, client:
     with pytest.raises(VStreamError) as caught:
         client.current_position("orders", SHARD, 0.05)
     assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_rule_asks_for_all_columns_or_for_some_of_them_by_quoted_names() -> None:
+    assert rule("t`s").filter == "select * from `t``s`"
+    assert rule("orders", ("id", "a`b")).filter == "select `id`, `a``b` from `orders`"
+
+
+def test_a_name_that_looks_like_a_pattern_is_matched_as_it_is() -> None:
+    assert (rule("/a.b").match, rule("/a.b").filter) == (r"/^/a\.b$", "")
