@@ -166,13 +166,13 @@ class Attempt:
     def _is_right(self, reader: ShardReader) -> bool:
         """Whether what was read may be handed over."""
         if reader.unproven and not reader.widens:
-            core = self._core
-            core.turn.__exit__(None, None, None)
-            try:
-                self._selections.prove(reader)
-            finally:
-                with self._stall.held():
-                    core.turn.__enter__()
+            # The proof reads a stream of its own, which is looked after by itself.
+            with self._stall.held():
+                self._core.turn.__exit__(None, None, None)
+                try:
+                    self._selections.prove(reader)
+                finally:
+                    self._core.turn.__enter__()
         return not reader.widens
 
     def _take(self, reader: ShardReader, members: Mapping[str, Member], raw: bytes) -> list[RowRun]:

@@ -19,6 +19,7 @@ from source_planetscale.errors import SourceError, TransientError
 from source_planetscale.follow import advice
 from source_planetscale.follow.patience import backoff_seconds
 from source_planetscale.follow.retries import patiently
+from source_planetscale.follow.stall import StallClock
 from source_planetscale.shape import shape_of
 from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.errors import VStreamError
@@ -65,6 +66,14 @@ class ShapeFinder:
         self._closing = closing
         self._lane = lane
         self._call: Call | None = None
+        self._stall = StallClock()
+        self._stalled = False
+
+    def look_after(self) -> None:
+        """Ends the running stream if it stalls for the configured time; from any thread."""
+        if self._stall.idle_seconds > self._core.patience.timeout_seconds:
+            self._stalled = True
+            self.cancel()
 
     def cancel(self) -> None:
         """Ends the wait for the server; from any thread."""
@@ -269,10 +278,13 @@ class ShapeFinder:
         core.opened.add()
         call = self._call = core.client.open(replace(cursor, last_pk=None), names, lane, columns)
         here = cursor.position
+        self._stalled = False
+        self._stall.start()
         try:
             for event in _events(call):
                 if event.type == wire.VGTID:
                     here = next((e.gtid for e in event.vgtid.shard_gtids if e.shard == self._shard), here)
+                    self._stall.start()
                 elif event.type == wire.DDL:
                     statement = ddl.parse(event.statement)
                     for name in ddl.touches(statement, names):
@@ -282,7 +294,13 @@ class ShapeFinder:
                 replaced = event.type == wire.JOURNAL and event.journal.migration_type == wire.SHARDS
                 if replaced or (event.type in _ENDS and goal.reached_by(here)):
                     return found
+        except VStreamError:
+            if self._stalled:
+                words = f"nothing came for {core.patience.timeout_seconds:g} seconds"
+                raise VStreamError(grpc.StatusCode.ABORTED, words) from None
+            raise
         finally:
+            self._stall.stop()
             call.cancel()
             self._call = None
         raise VStreamError(grpc.StatusCode.ABORTED, "the stream ended early")

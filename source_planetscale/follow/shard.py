@@ -69,6 +69,7 @@ class ShardFollower:
     def look_after(self) -> None:
         """Ends the running stream if it stalls for the configured time, and tells of long waits before."""
         self._attempt.look_after(self._where)
+        self._shapes.look_after()
 
     @property
     def is_held_back(self) -> bool:

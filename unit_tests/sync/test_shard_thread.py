@@ -224,6 +224,20 @@ def test_a_stream_of_heartbeats_alone_is_stalled() -> None:
     assert (outcome.positions, outcome.error) == ({SHARD: gtid(10)}, None)
 
 
+@pytest.mark.parametrize("mark", [SILENCE, HUSH])
+def test_a_look_ahead_that_brings_nothing_forward_is_stalled(mark: Item) -> None:
+    log: list[Item] = [transaction(6, fields(), inserted(ONE)), transaction(10)]
+    vtgate = FakeVtgate({SHARD: [[transaction(6), mark], log, log]})
+    outcome = Reading(vtgate, config=QUICK, state=saved(replace(after(5), shape=None))).run()
+    assert (outcome.ids, outcome.error) == ([1], None)
+
+
+def test_a_look_ahead_that_never_brings_anything_forward_is_given_up() -> None:
+    vtgate = FakeVtgate({SHARD: lambda _: [SILENCE]})
+    outcome = Reading(vtgate, config=QUICK, state=saved(replace(after(5), shape=None))).run()
+    assert "nothing came for" in str(failure(outcome))
+
+
 @pytest.mark.parametrize(
     "again",
     [
