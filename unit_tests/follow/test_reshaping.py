@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from source_planetscale import ddl
-from source_planetscale.follow.shapes import renames, settled
+from source_planetscale.follow.reshaping import renames, settled
 from source_planetscale.shape import Shape, shape_of
 from source_planetscale.table import Column, Table
 from source_planetscale.vstream.table_reader import Reshaping
