@@ -45,6 +45,15 @@ REFERENCE = Kind(
     },
 )
 
+TWENTY_WITH_TEXT = Kind(
+    "20 columns, one a text of 10 KB",
+    {
+        **{f"i{number}": ("int", f"n * {number}") for number in range(10)},
+        **{f"v{number}": ("varchar(20)", f"concat('value ', n % {number + 7})") for number in range(8)},
+        "body": ("text", "repeat('lorem ipsum dolor sit amet ', 380)"),
+    },
+)
+
 _JSON = "json_object('id', n, 'name', concat('name ', n), 'tags', json_array('a', 'b', n))"
 _TEXT = "repeat(concat('a \"quoted\" caf\u00e9 ', n, '\\n'), 8)"
 

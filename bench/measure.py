@@ -130,7 +130,7 @@ def read(
         return run_python("-m", *module, *files(directory, config, tables, state), **options)
 
 
-def discovered(config: dict[str, object], table: str) -> Mapping[str, object]:
+def discovered(config: dict[str, object], table: str) -> Mapping[str, Any]:
     """The stream of a table as the catalog has it."""
     with tempfile.TemporaryDirectory() as directory:
         options = files(directory, config, [table])[:2]
@@ -138,7 +138,7 @@ def discovered(config: dict[str, object], table: str) -> Mapping[str, object]:
     catalog = next(
         message for message in map(json.loads, output.splitlines()) if message["type"] == "CATALOG"
     )
-    streams: list[dict[str, object]] = catalog["catalog"]["streams"]
+    streams: list[dict[str, Any]] = catalog["catalog"]["streams"]
     return next(stream for stream in streams if stream["name"] == table)
 
 

@@ -10,7 +10,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.data import KINDS, REFERENCE, Kind, add_table, change_rows, state_of
+from bench.data import (
+    KINDS,
+    REFERENCE,
+    TWENTY_WITH_TEXT,
+    Kind,
+    add_table,
+    change_rows,
+    state_of,
+)
 from bench.many_tables import Many, many_tables
 from bench.measure import Cost, best, discarded_pipe, discarded_sockets, discovered, files, read, run_python
 from bench.terms import Line, Size
@@ -178,6 +186,36 @@ class Bench:
                 f"{us * 1000 / size:.1f} ns a byte",
             )
 
+    def selected(self) -> Iterator[Line]:
+        """A copy of every column, of all but a large text, and of a table that has no such text."""
+        rows, config = self.size.kind_rows // 5, self.config("one")
+        without = {name: column for name, column in TWENTY_WITH_TEXT.columns.items() if name != "body"}
+        self._table("one", "letters", TWENTY_WITH_TEXT, rows)
+        self._table("one", "envelopes", Kind("19 columns", without), rows)
+        whole = discovered(config, "letters")
+        reads = {
+            "every column": whole,
+            "all but the text": _without(whole, "body"),
+            "a table without it": discovered(config, "envelopes"),
+        }
+        costs: dict[str, list[Cost]] = {what: [] for what in reads}
+        for _ in range(self.size.rounds):
+            for what, stream in reads.items():
+                costs[what].append(_timed(config, stream))
+        everything, selected, never = (best(found).own for found in costs.values())
+        for what, own in zip(reads, (everything, selected, never), strict=True):
+            yield Line(
+                f"selected of {TWENTY_WITH_TEXT.name}: {what}",
+                f"{own['seconds']:.2f} s after the imports, {own['cpu']:.2f} s CPU for {rows:,} rows",
+            )
+        cpu = (selected["cpu"] - never["cpu"]) / (everything["cpu"] - never["cpu"])
+        yield Line(
+            "selected: what the text costs that nobody wants",
+            f"{cpu:.0%} of its CPU, {everything['seconds'] / selected['seconds']:.1f} x as quick as with it",
+            "10%",
+            cpu <= 0.1,
+        )
+
     def memory(self) -> Iterator[Line]:
         """The peak of the process, whatever is read."""
         self._table("one", "kind_0", REFERENCE, self.size.kind_rows)
@@ -315,6 +353,13 @@ class Bench:
         self.curves.setdefault(curve, []).append((amount, own["seconds"], own["cpu"]))
 
 
+def _without(stream: Mapping[str, Any], column: str) -> Mapping[str, object]:
+    """A stream that leaves a column out."""
+    schema = stream["json_schema"]
+    properties = {name: found for name, found in schema["properties"].items() if name != column}
+    return {**stream, "json_schema": {**schema, "properties": properties}}
+
+
 def _both(cost: Cost) -> str:
     return f"{cost.seconds:.2f} s wall, {cost.cpu:.2f} s CPU"
 
@@ -338,6 +383,7 @@ SECTIONS = (
     "over_sockets",
     "catch_up",
     "kinds",
+    "selected",
     "memory",
     "side_by_side",
     "nothing_new",

@@ -55,6 +55,8 @@ NARROW = replace(TABLE, columns=TABLE.columns[:2])
 WANTED = frozenset({"id", "label"})
 ASKED = {"orders": ("id", "label")}
 PARTS = replace(TABLE, name="parts")
+# A copy in the order of an ENUM cannot be taken up in the middle.
+BY_SIZE = replace(TABLE, columns=(Column("id", "enum('a','b')", "", False), *TABLE.columns[1:]))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -132,8 +134,9 @@ def test_a_copy_has_its_list_from_the_start() -> None:
         Member(TABLE, START, wanted=frozenset({"id", "label", "note"})),
         Member(TABLE, after(5, ONE), wanted=WANTED, renames={"label": "note", "note": "label"}),
         Member(TABLE, replace(after(5, ONE), shape=shape_of(TABLE.columns[::-1])), wanted=WANTED),
+        Member(BY_SIZE, START, wanted=WANTED),
     ],
-    ids=["no selection", "all selected", "renamed since", "another shape"],
+    ids=["no selection", "all selected", "renamed since", "another shape", "a key that cannot resume"],
 )
 def test_a_copy_has_no_list_where_there_is_no_use_or_no_certainty(other: Member) -> None:
     vtgate = FakeVtgate({SHARD: lambda _cursor: small_copy(ONE, TWO)})
