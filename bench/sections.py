@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.data import (
@@ -135,6 +137,24 @@ class Bench:
                 yield self._carried(
                     f"{clients} sockets, {serialization}", cost, lines_us, piped.own["seconds"]
                 )
+
+    def shares(self) -> Iterator[Line]:
+        """Two shards by one process, and by a process for each: a prototype, fed from a recorded stream."""
+        self._table("one", "objects", REFERENCE, self.size.kind_rows)
+        stream = discovered(self.config("one"), "objects")
+        seconds: dict[int, list[float]] = {1: [], 2: []}
+        with tempfile.TemporaryDirectory() as directory:
+            options = files(directory, self.config("one"), [stream])
+            recording = f"{directory}/recording"
+            run_python("-m", "bench.shares", "record", recording, *options)
+            for _ in range(self.size.rounds):
+                for processes, found in seconds.items():
+                    found.append(_by_processes(processes, directory, recording, options))
+        one, two = (min(found) for found in seconds.values())
+        yield Line(
+            "2 shards over 2 sockets, PROTOBUF: a process for each (prototype)",
+            f"{two:.2f} s beside {one:.2f} s of one process, {one / two:.2f} x as quick",
+        )
 
     def _carried(
         self, what: str, cost: Cost, lines_us: float | None = None, piped_seconds: float | None = None
@@ -360,6 +380,41 @@ def _without(stream: Mapping[str, Any], column: str) -> Mapping[str, object]:
     return {**stream, "json_schema": {**schema, "properties": properties}}
 
 
+def _by_processes(processes: int, directory: str, recording: str, options: Sequence[str]) -> float:
+    """Seconds that so many processes take for two shards and two sockets between them."""
+    paths = [f"{directory}/{number}.sock" for number in range(2)]
+    each = 2 // processes
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [
+                        *(sys.executable, "-m", "bench.shares", "write", recording, options[1], options[3]),
+                        str(each),
+                        *paths[number * each : (number + 1) * each],
+                    ],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            for number in range(processes)
+        ]
+        reader = stack.enter_context(subprocess.Popen([sys.executable, "-m", "bench.discard", *paths]))
+        for writer in writers:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == b"ready\n"
+        started = time.monotonic()
+        for writer in writers:
+            assert writer.stdin is not None
+            writer.stdin.write(b"\n")
+            writer.stdin.flush()
+        reader.wait()
+        seconds = time.monotonic() - started
+    for path in paths:
+        Path(path).unlink(missing_ok=True)
+    return seconds
+
+
 def _both(cost: Cost) -> str:
     return f"{cost.seconds:.2f} s wall, {cost.cpu:.2f} s CPU"
 
@@ -381,6 +436,7 @@ SECTIONS = (
     "copy",
     "objects",
     "over_sockets",
+    "shares",
     "catch_up",
     "kinds",
     "selected",
