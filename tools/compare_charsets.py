@@ -34,7 +34,7 @@ _BYTES_OF_CODE_POINT: Final = (
 )
 # An insertion that is not strict cuts what is not well formed, with a warning.
 _INSERTION: Final = """
-insert ignore into candidates (b, v)
+insert ignore into tried (b, v)
 with recursive numbers (n) as (select {first} union all select n + 1 from numbers where n < {last}),
 bytes (b) as (select {bytes} from numbers)
 select b, b from bytes
@@ -49,21 +49,32 @@ class Difference(NamedTuple):
     table: str | None
 
 
+def make_candidates(connection: pymysql.Connection[Any], charset: str) -> None:
+    """Makes a temporary table `candidates` of everything that a column of a character set can hold.
+
+    Args:
+        connection: A session that is not strict and may recurse as often as there are code points.
+        charset: The character set.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("drop temporary table if exists candidates, tried")
+        cursor.execute(f"create temporary table tried (b varbinary(4), v varchar(4) character set {charset})")
+        for first, last, made in _bytes_of(connection, charset):
+            cursor.execute(_INSERTION.format(first=first, last=last, bytes=made))
+        cursor.execute(
+            "create temporary table candidates select distinct b, v from tried "
+            "where cast(v as binary) = b and b <> ''"
+        )
+        cursor.execute("drop temporary table tried")
+
+
 def decoded(connection: pymysql.Connection[Any], charset: Charset) -> Iterator[Difference]:
     """Gives what the server and the table make of everything that a column can hold, differing or not."""
     with connection.cursor() as cursor:
         cursor.execute(f"select cast(convert('?' using {charset.name}) as binary)")
         ((question_mark,),) = cursor.fetchall()
-        cursor.execute("drop temporary table if exists candidates")
-        cursor.execute(
-            f"create temporary table candidates (b varbinary(4), v varchar(4) character set {charset.name})"
-        )
-        for first, last, made in _bytes_of(connection, charset.name):
-            cursor.execute(_INSERTION.format(first=first, last=last, bytes=made))
-        cursor.execute(
-            "select distinct b, convert(v using utf8mb4) from candidates "
-            "where cast(v as binary) = b and b <> ''"
-        )
+        make_candidates(connection, charset.name)
+        cursor.execute("select b, convert(v using utf8mb4) from candidates")
         for value, text in cursor.fetchall():
             # The server writes a question mark, at times U+FFFD, for what has no character in Unicode.
             unknown = not text or text.count(b"?") > value.count(question_mark)

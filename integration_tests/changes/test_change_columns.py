@@ -13,6 +13,8 @@ import pytest
 from integration_tests.support.command import Command, configured, read, read_well, run
 from integration_tests.support.destination import CURSOR, DELETED_AT, METADATA, UPDATED_AT
 from integration_tests.support.followed_table import FollowedTable, changes, sync_together
+from integration_tests.vitess.processes import wait_until
+from unit_tests.packaging import project
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from integration_tests.support.command import Json, Run
     from integration_tests.vitess.cluster import VitessCluster
 
+SECONDS = 60.0
 # As Airbyte's MySQL source writes them.
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -61,6 +64,41 @@ def test_copied_rows_and_changes_carry_the_columns_in_airbytes_format(vitess: Vi
         assert MOMENT.fullmatch(record[UPDATED_AT])
         assert isinstance(record[CURSOR], int)
         assert record[CURSOR] < 2**53
+
+
+def test_a_change_carries_the_time_of_its_statement_and_not_of_its_commit(vitess: VitessCluster) -> None:
+    columns = "id int primary key, at timestamp default current_timestamp on update current_timestamp, v int"
+    replica = FollowedTable(vitess, "src", f"create table cc_time ({columns})")
+    replica.sql("insert into {t} (id) values (1), (2)")
+    replica.sync()
+    with closing(vitess.connect("src")) as connection, connection.cursor() as cursor:
+        # MySQL fills in the time at which a statement began.
+        for statement in (
+            "begin",
+            "insert into cc_time (id) values (3), (4)",
+            "update cc_time set v = 1 where id = 1",
+            "delete from cc_time where id = 2",
+        ):
+            cursor.execute(statement)
+            wait_for_the_next_second(vitess)
+        cursor.execute("insert into cc_time (id) values (5)")
+        wait_for_the_next_second(vitess)
+        cursor.execute("commit")
+    inserted, also_inserted, updated, deleted, last = replica.sync().records("cc_time")
+    for record in (inserted, also_inserted, updated, last):
+        assert record[UPDATED_AT][:19] == record["at"][:19]
+        assert record[DELETED_AT] is None
+    assert [record["id"] for record in (inserted, also_inserted, updated, deleted, last)] == [3, 4, 1, 2, 5]
+    assert updated[UPDATED_AT] < deleted[DELETED_AT] == deleted[UPDATED_AT] < last[UPDATED_AT]
+    assert "When the statement that made the change began" in project.text("docs/planetscale.md")
+
+
+def wait_for_the_next_second(vitess: VitessCluster) -> None:
+    """Waits until the server's clock shows another second."""
+    ((now,),) = vitess.execute_on_mysqld("select unix_timestamp()")
+    wait_until(
+        lambda: vitess.execute_on_mysqld("select unix_timestamp()") != [(now,)], "a second passes", SECONDS
+    )
 
 
 @pytest.mark.parametrize("keyspace", ["src", "shop"])

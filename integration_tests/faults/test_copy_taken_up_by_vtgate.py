@@ -6,13 +6,15 @@ rows: those that MySQL sorts otherwise than it compares them with a literal, and
 
 from __future__ import annotations
 
+import threading
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-from integration_tests.support.command import read
-from integration_tests.support.copying import fill, is_copying, read_around
+from integration_tests.support.command import Command, configured, read
+from integration_tests.support.copying import fill, finish_within, is_copying, read_around
 from integration_tests.support.followed_table import FollowedTable
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 # More than the buffers between server and connector hold.
 ROWS = 10_000
 NOTE = "repeat('x', 600)"
+SECONDS_OF_A_FILE = 0.3
+FILES = 4
 
 
 @dataclass(frozen=True)
@@ -111,3 +115,63 @@ def test_a_copy_longer_than_the_servers_time_for_a_part_leaves_no_row_out(
 ) -> None:
     table = filled_table(real_cluster, impatient, kind)
     assert missing(read(table.config, table.table), table) == 0
+
+
+@contextmanager
+def new_binlog_files(cluster: RealCluster, keyspace: str, files: int) -> Iterator[None]:
+    """Has a MySQL server begin so many binlog files at most, one after the other, with a transaction in each."""
+    beside = FollowedTable(cluster, keyspace, "create table beside (id bigint auto_increment primary key)")
+    primary = cluster.primary(keyspace, "0")
+    ended = threading.Event()
+
+    def begin_files() -> None:
+        with closing(primary.connect()) as connection, connection.cursor() as cursor:
+            for _ in range(files):
+                cursor.execute(f"insert into {primary.database}.{beside.table} values ()")  # noqa: S608 - our own
+                cursor.execute("flush binary logs")
+                if ended.wait(SECONDS_OF_A_FILE):
+                    return
+
+    thread = threading.Thread(target=begin_files, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def read_meanwhile(cluster: RealCluster, keyspace: str, table: FollowedTable, files: int) -> Run:
+    """Reads a table while binlog files begin."""
+    catalog = configured(table.table, namespace=keyspace)
+    with (
+        new_binlog_files(cluster, keyspace, files),
+        Command(["read"], table.config, catalog, warm=True) as command,
+    ):
+        return finish_within(command)
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_copy_whose_parts_lie_in_several_binlog_files_comes_to_an_end(
+    real_cluster: RealCluster, impatient: str, kind: str
+) -> None:
+    table = filled_table(real_cluster, impatient, kind)
+    can_go_on = kind in ("bigint", "varchar")
+    # Each of them costs a copy that goes on a second or two; one that cannot sees no end of them.
+    done = read_meanwhile(real_cluster, impatient, table, FILES if can_go_on else FILES * 1000)
+    assert missing(done, table) == 0
+    if can_go_on:
+        assert done.statuses(table.table)[-1] == "COMPLETE"
+    elif done.statuses(table.table)[-1] == "INCOMPLETE":
+        assert "--vreplication-copy-phase-duration" in done.errors_of(table.table)[0]
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_binlog_files_that_begin_during_a_copy_in_one_part_are_nothing_to_it(
+    real_cluster: RealCluster, keyspace: str, kind: str
+) -> None:
+    table = filled_table(real_cluster, keyspace, kind)
+    done = read_meanwhile(real_cluster, keyspace, table, FILES)
+    assert done.statuses(table.table)[-1] == "COMPLETE"
+    assert missing(done, table) == 0
+    assert not any("starts again" in line or "broke off" in line for line in done.logs)

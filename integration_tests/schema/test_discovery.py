@@ -25,10 +25,14 @@ UUID = "6ace8bcef73211ea87e9f875a4d24e90"
 INTERNAL = (
     f"_vt_hld_{UUID}_20200915120410_",
     f"_vt_vrp_{UUID}_20200915120410_",
+    *(f"_vt_{stage}_{UUID}_20200915120410" for stage in ("HOLD", "PURGE", "EVAC", "DROP")),
     "_6ace8bce_f732_11ea_87e9_f875a4d24e90_20200915120410_vrepl",
     "_disc_orders_old",
 )
-LOOKALIKES = ("disc_vt_b", "disc_12345678_abcd_ef01_x", f"disc_vt_hld_{UUID}_20200915120410_", "disc_old")
+LOOKALIKES = (
+    *("disc_vt_b", "disc_12345678_abcd_ef01_x", f"disc_vt_hld_{UUID}_20200915120410_", "disc_old"),
+    *(f"disc_vt_HOLD_{UUID}_20200915120410", f"_vt_HOLD_{UUID}", f"_vt_KEEP_{UUID}_20200915120410"),
+)
 # Vitess lets a query of its default workload return 10,000 rows; these tables have 12,000 columns.
 MANY_TABLES = 24
 MANY_COLUMNS = 500

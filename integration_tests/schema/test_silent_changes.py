@@ -46,6 +46,26 @@ def test_rows_that_went_without_deletes_are_told(
     assert any(f"{word} of table changing, shard 0" in line for line in done.logs)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "/* ApplicationName=DBeaver 24.1 */ truncate table changing",
+        "-- nightly\n truncate table changing",
+        "truncate table changing /* app='x',traceparent='00-1' */",
+        "/*!50000 truncate table changing */",
+    ],
+)
+def test_rows_that_went_behind_a_comment_through_vtgate_are_told(
+    vitess: VitessCluster, statement: str
+) -> None:
+    changed = made(vitess, PLAIN, FIRST)
+    vitess.execute(statement, "src")
+    changed.change(NINE)
+    done = changed.completed()
+    assert rows(done) == [NINE_ROW]
+    assert any("TRUNCATE of table changing, shard 0" in line for line in done.logs)
+
+
 def test_a_table_made_anew_in_the_same_shape_brings_its_rows_and_a_warning(vitess: VitessCluster) -> None:
     table = made(vitess, PLAIN, FIRST)
     table.change("drop table changing", PLAIN, NINE)

@@ -15,6 +15,7 @@ from integration_tests.support.command import read_well, run
 from integration_tests.support.tables import create
 from integration_tests.values.charset_texts import CHARSETS
 from source_planetscale.columns.families import FAMILIES, family_of
+from unit_tests.packaging import project
 
 if TYPE_CHECKING:
     from integration_tests.support.command import Json, Run
@@ -194,12 +195,44 @@ def test_tinyint1_is_an_integer_in_schema_and_records_if_the_option_says_so(vite
     assert done.records("value_tinyint") == [{"id": 1, "flag": 5}, {"id": 2, "flag": 1}]
 
 
+# Copied, and as Vitess decodes them for a change.
+TIMES_IN_JSON = {
+    "cast('-00:00:01' as time)": ("-00:00:01.000000", ""),
+    "cast('-838:59:59' as time)": ("-838:59:59.000000", "25:04:05.000000"),
+    "cast('100:00:00' as time)": ("100:00:00.000000", "04:00:00.000000"),
+    "cast('31:59:59' as time)": ("31:59:59.000000",) * 2,
+    "cast('12:34:56.789' as time(3))": ("12:34:56.789000",) * 2,
+    "cast('0000-00-00' as date)": ("0000-00-00", "-0001-11-30"),
+    "date'2024-02-29'": ("2024-02-29",) * 2,
+    "timestamp'2024-02-29 12:34:56.123456'": ("2024-02-29 12:34:56.123456",) * 2,
+}
+
+
+def test_times_and_dates_inside_json_come_as_vitess_decodes_them_as_documented(
+    vitess: VitessCluster,
+) -> None:
+    create(vitess, "src", "create table value_times_in_json (id int primary key, doc json)")
+    values = f"json_array({', '.join(TIMES_IN_JSON)})"
+    insert(vitess, "value_times_in_json", f"1, {values}")
+    copied = read_well(vitess.config("src"), "value_times_in_json")
+    insert(vitess, "value_times_in_json", f"2, {values}")
+    changed = read_well(vitess.config("src"), "value_times_in_json", state=copied.state)
+    (before,), (after,) = (done.records("value_times_in_json") for done in (copied, changed))
+    assert json.loads(before["doc"]) == [text for text, _ in TIMES_IN_JSON.values()]
+    assert json.loads(after["doc"]) == [text for _, text in TIMES_IN_JSON.values()]
+    page = " ".join(project.text("docs/planetscale.md").split())
+    assert 'a change shows a negative time as `""` or another one' in page
+    assert "a time of 32 hours and more without multiples of 32 hours" in page
+    assert 'and a zero date as `"-0001-11-30"`' in page
+
+
 KEYS = {
     "value_key_time": ("k time primary key", ["'-01:00:00'", "'25:00:00'", "'12:34:56'"]),
     "value_key_pair": ("s int default 1, k time(3), primary key (s, k)", ["'-01:00:00'", "'25:00:00'"]),
     "value_key_date": ("k date primary key", ["'0000-00-00'", "'2024-00-00'", "'2024-02-31'"]),
     "value_key_datetime": ("k datetime primary key", ["'0000-00-00'", "'2024-00-00'"]),
     "value_key_gbk": ("k varchar(9) character set gbk primary key", ["x'a2ab'", "x'a2ac'", "'中'"]),
+    "value_key_eucjpms": ("k varchar(9) character set eucjpms primary key", ["'①'", "'②'", "'ⅰ'"]),
     "value_key_flag": ("k tinyint(1) primary key", ["1", "2", "-1", "0"]),
 }
 
