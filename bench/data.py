@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from source_planetscale.config import Config
+from source_planetscale.mysql.database import Database
+from source_planetscale.shape import shape_of
+from source_planetscale.state import StreamState
 from source_planetscale.vstream.client import VStreamClient
 from source_planetscale.vstream.cursor import Cursor
 
@@ -154,16 +157,21 @@ def state_of(config: dict[str, object], tables: list[str], shards: list[str]) ->
         positions = {shard: client.current_position(tables[0], shard, _POSITION_SECONDS) for shard in shards}
     finally:
         client.close()
-    cursors = {
-        shard: {"cursor": Cursor(parsed.database, shard, position).encode()}
-        for shard, position in positions.items()
+    shapes = {
+        table.name: shape_of(table.columns)
+        for table in Database(parsed.mysql, parsed.keyspace).tables(set(tables))
     }
     return [
         {
             "type": "STREAM",
             "stream": {
                 "stream_descriptor": {"name": table, "namespace": parsed.database},
-                "stream_state": {"shards": cursors},
+                "stream_state": StreamState(
+                    {
+                        shard: Cursor(parsed.database, shard, position, shape=shapes[table])
+                        for shard, position in positions.items()
+                    }
+                ).to_json(),
             },
         }
         for table in tables
