@@ -1,8 +1,8 @@
 """Installs Vitess and MySQL into a cache directory outside the repository, once.
 
-Vitess is built from Go's module proxy with the module in `tools/`; MySQL comes from Debian's packages.
-The directory's name carries a hash of the files that say how it is made, so a change of any of them
-makes a new one.
+Vitess is built from Go's module proxy with the module of its release; MySQL comes from Debian's packages and
+is the same for every release. Each directory's name carries a hash of the files that say how it is made, so
+a change of any of them makes a new one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from integration_tests.vitess import debian, flags, mysql_data
 from integration_tests.vitess.debian import install_mysql
+from integration_tests.vitess.flags import take_flags_with_dashes
 from integration_tests.vitess.mysql_data import make_template
 from integration_tests.vitess.prerequisites import (
     MissingPrerequisiteError,
@@ -27,17 +29,18 @@ from integration_tests.vitess.prerequisites import (
     require_command,
     run,
 )
+from integration_tests.vitess.releases import Release, chosen_release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-VERSION = "0.24.3"
-# The Go command of 1.21 and later fetches by itself the version that tools/go.mod asks for.
+# The Go command of 1.21 and later fetches by itself the version that a release asks for.
 GO = "Go 1.26.7 (or 1.21 and later with access to Go's module proxy)"
 
-HERE = Path(__file__).parent
-TOOLS = HERE / "tools"
-RECIPE = (TOOLS / "go.mod", TOOLS / "go.sum", HERE / "debian.py", HERE / "mysql_data.py", Path(__file__))
+MYSQL_RECIPE = (Path(debian.__file__),)
+VITESS_RECIPE = (*MYSQL_RECIPE, Path(mysql_data.__file__), Path(flags.__file__), Path(__file__))
+
+COMMANDS = ("mysqlctl", "vtcombo", "vtctld", "vtctldclient", "vtgate", "vttablet", "vttestserver")
 
 CACHE_VARIABLE = "SOURCE_PLANETSCALE_CACHE"
 
@@ -50,16 +53,20 @@ class Installation:
     """A complete installation.
 
     Attributes:
-        root: Vitess's root directory: `bin/` and `config/`.
-        mysql: MySQL's root directory: `bin/`, `sbin/`, the unpacked packages in `prefix/`, and the data
-            directory of a new server in `template/`.
+        release: Which Vitess it is.
+        root: Vitess's root directory: `bin/`, `config/`, and the data directory of a new MySQL server in
+            `template/`.
+        mysql: MySQL's root directory: `bin/`, `sbin/`, and the unpacked packages in `prefix/`.
     """
 
+    release: Release
     root: Path
+    mysql: Path
 
     @property
-    def mysql(self) -> Path:
-        return self.root / "mysql"
+    def template(self) -> Path:
+        """The data directory of a new MySQL server with Vitess's users."""
+        return self.root / "template"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -76,7 +83,7 @@ class Installation:
 
 
 def install() -> Installation:
-    """Returns the installation, making it first where there is none yet.
+    """Returns the installation of the chosen release, making it first where there is none yet.
 
     Safe to call from several processes at once: one makes it, the others wait.
 
@@ -84,16 +91,13 @@ def install() -> Installation:
         MissingPrerequisiteError: This machine lacks something, or it cannot be downloaded.
     """
     require_platform()
-    cache = cache_directory()
-    cache.mkdir(parents=True, exist_ok=True)
-    root = cache / f"vitess-{VERSION}-{recipe_hash()}"
-    with locked(cache / f"{root.name}.lock"):
-        if not root.exists():
-            # What a killed installation left; the lock says that none is at work.
-            for leftover in cache.glob(f"{root.name}-*"):
-                shutil.rmtree(leftover)
-            make(root)
-    return Installation(root)
+    release = chosen_release()
+    mysql = kept(f"mysql-{recipe_hash(MYSQL_RECIPE)}", make_mysql)
+    recipe = (*release.lock_files, *VITESS_RECIPE)
+    root = kept(
+        f"vitess-{release.version}-{recipe_hash(recipe)}", lambda place: make_vitess(release, mysql, place)
+    )
+    return Installation(release, root, mysql)
 
 
 def require_platform() -> None:
@@ -118,10 +122,10 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "source-planetscale"
 
 
-def recipe_hash() -> str:
-    """A short hash of everything that decides what an installation holds."""
+def recipe_hash(recipe: Iterable[Path]) -> str:
+    """A short hash of all the files that decide what a directory holds."""
     digest = hashlib.sha256()
-    for path in RECIPE:
+    for path in recipe:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -134,51 +138,80 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def make(root: Path) -> None:
-    """Makes an installation beside its place and moves it there when it is complete."""
+def kept(name: str, make: Callable[[Path], None]) -> Path:
+    """Returns a directory of the cache, made beside its place and moved there when it is complete.
+
+    Args:
+        name: Its name, which says what it holds.
+        make: Fills a new directory.
+    """
+    cache = cache_directory()
+    cache.mkdir(parents=True, exist_ok=True)
+    root = cache / name
+    with locked(cache / f"{name}.lock"):
+        if root.exists():
+            return root
+        # What a killed installation left; the lock says that none is at work.
+        for leftover in cache.glob(f"{name}-*"):
+            shutil.rmtree(leftover)
+        progress(f"installing into {root}, once; this takes some minutes")
+        with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=cache) as temporary:
+            unfinished = Path(temporary) / "root"
+            unfinished.mkdir()
+            # The servers' user gets at the unfinished one too.
+            Path(temporary).chmod(0o755)
+            make(unfinished)
+            unfinished.rename(root)
+        progress("installed")
+    return root
+
+
+def make_mysql(root: Path) -> None:
+    """Unpacks MySQL's packages."""
+    install_mysql(root)
+    shutil.rmtree(root / "apt")
+
+
+def make_vitess(release: Release, mysql: Path, root: Path) -> None:
+    """Builds a release, and makes the data directory of a MySQL server with its users."""
     require_command("go", f"to build Vitess: {GO}")
-    progress(f"installing Vitess {VERSION} and MySQL into {root}, once; this takes some minutes")
-    with tempfile.TemporaryDirectory(prefix=f"{root.name}-", dir=root.parent) as temporary:
-        unfinished = Path(temporary) / "root"
-        (unfinished / "mysql").mkdir(parents=True)
-        install_mysql(unfinished / "mysql")
-        build_vitess(unfinished)
-        shutil.rmtree(unfinished / "mysql" / "apt")
-        # The servers' user gets at the unfinished one too.
-        Path(temporary).chmod(0o755)
-        make_template(unfinished / "mysql", unfinished / "config" / "init_db.sql")
-        unfinished.rename(root)
-    progress("installed")
+    build_vitess(release, root)
+    make_template(mysql, root / "config" / "init_db.sql", root / "template")
 
 
-def build_vitess(root: Path) -> None:
+def build_vitess(release: Release, root: Path) -> None:
     """Builds Vitess's commands, and etcd, and copies Vitess's configuration."""
-    run(["go", "version"], f"Vitess is built with {GO}", cwd=TOOLS)
-    progress("building etcd and Vitess's servers and commands")
+    environment = {**os.environ, **({"GOTOOLCHAIN": release.toolchain} if release.toolchain else {})}
+    run(["go", "version"], f"Vitess is built with {GO}", cwd=release.module, env=environment)
+    progress(f"building etcd and the servers and commands of Vitess {release.version}")
     run(
         ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", f"{root / 'bin'}/", "tool"],
         "Vitess cannot be built",
-        cwd=TOOLS,
+        cwd=release.module,
+        env=environment,
     )
     # Go names a command after the directory of its package.
     (root / "bin" / "server").rename(root / "bin" / "etcd")
     module = run(
         ["go", "list", "-m", "-f", "{{.Dir}}", "vitess.io/vitess"],
         "Vitess's module cannot be found",
-        cwd=TOOLS,
+        cwd=release.module,
+        env=environment,
     )
     # Go's module cache is read-only, so contents are copied without modes.
     shutil.copytree(Path(module.strip()) / "config", root / "config", copy_function=shutil.copyfile)
     for directory in [root / "config", *(root / "config").rglob("*/")]:
         directory.chmod(0o755)
     drop_refused_options(root / "config" / "mycnf" / "test-suite.cnf")
+    if not release.dashes_flags:
+        take_flags_with_dashes(root, COMMANDS)
 
 
 def drop_refused_options(settings: Path) -> None:
     """Removes the options that keep MySQL from starting."""
-    kept = [
+    kept_lines = [
         line
         for line in settings.read_text().splitlines(keepends=True)
         if not line.startswith(REFUSED_OPTIONS)
     ]
-    settings.write_text("".join(kept))
+    settings.write_text("".join(kept_lines))

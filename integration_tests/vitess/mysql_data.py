@@ -30,12 +30,13 @@ def mysql_settings(mysql: Path) -> dict[str, str]:
     }
 
 
-def make_template(mysql: Path, users: Path) -> None:
-    """Makes the data directory in `template/` of MySQL's root directory.
+def make_template(mysql: Path, users: Path, template: Path) -> None:
+    """Makes the data directory.
 
     Args:
         mysql: MySQL's root directory.
         users: SQL that a new server runs first.
+        template: Where to make it; it does not exist yet.
 
     Raises:
         MissingPrerequisiteError: The server did not start.
@@ -50,7 +51,7 @@ def make_template(mysql: Path, users: Path) -> None:
         for call in (["mkdir", "-p", *files.values()], command):
             run(call, "MySQL cannot make its data directory", cwd=directory, user=ordinary_user())
         (directory / "data" / "auto.cnf").unlink(missing_ok=True)
-        template = shutil.copytree(directory, mysql / "template", copy_function=shutil.copyfile)
+        shutil.copytree(directory, template, copy_function=shutil.copyfile)
         # Open to the servers' user, who copies it.
         for path in [template, *template.rglob("*/")]:
             path.chmod(0o755)

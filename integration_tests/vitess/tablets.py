@@ -150,7 +150,7 @@ class Tablet:
                 "init_config",
             ]
         )
-        processes.run(["cp", "-r", f"{installation.mysql / 'template'}/.", str(self._directory)])
+        processes.run(["cp", "-r", f"{installation.template}/.", str(self._directory)])
         self.start()
 
     def start(self) -> None:
