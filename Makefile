@@ -4,10 +4,11 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYAIRBYTE := .venv-pyairbyte
+VITESS := 23 22 21
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pyairbyte test demo local bench soak lint format unit integration cluster vitess proto \
+.PHONY: help setup pyairbyte test demo local bench soak lint format unit integration cluster older vitess proto \
 	wheel audit sbom lock docs qa clean
 
 help: ## List the commands
@@ -65,6 +66,11 @@ integration: setup pyairbyte ## Run the integration tests, those of the embedded
 
 cluster: setup ## Run the tests of reshards and failovers on a real cluster of many processes (minutes)
 	@REQUIRE_VITESS=1 $(BIN)/python tools/run_checks.py "cluster tests"
+
+older: setup ## Run the contract and the main tests on older releases of Vitess, all or VITESS=22
+	@for version in $(VITESS); do \
+		VITESS_VERSION=$$version REQUIRE_VITESS=1 $(BIN)/python tools/run_checks.py "older Vitess" || exit 1; \
+	done
 
 local: setup ## Run the embedded database with sample data until Ctrl-C, for acceptance/config.json
 	@$(RUN) embedded_database --sample --mysql-port 15306 --grpc-port 15991 $(LOCAL_ARGS)

@@ -40,7 +40,10 @@ class EmbeddedDatabase:
         mysql_port: The port of the MySQL protocol on 127.0.0.1.
         grpc_port: The port of VStream on 127.0.0.1.
         certificates: What a client has to trust, None without TLS.
+        major: The major version of Vitess as which it behaves.
     """
+
+    major = 24
 
     def __init__(
         self,

@@ -27,10 +27,12 @@ class Database(Protocol):
     Attributes:
         mysql_port: The port of vtgate's MySQL protocol on 127.0.0.1.
         grpc_port: The port of its gRPC.
+        major: The major version of Vitess that it is, or behaves as.
     """
 
     mysql_port: int
     grpc_port: int
+    major: int
 
     def config(self, database: str) -> dict[str, Any]:
         """A configuration of the connector for a keyspace."""

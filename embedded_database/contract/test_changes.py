@@ -200,7 +200,8 @@ def test_a_row_from_before_a_ddl_is_read_with_the_schema_of_today(
         "last": ["id", "a", "b"],
         "middle": ["id", "mid", "a"],
         "replaced": ["id", "b", "c"],
-        "wider": ["id", "a", "b"],
+        # Before Vitess 23 a type that differs leaves the names of all columns unknown.
+        "wider": ["id", "a", "b"] if database.major >= 23 else ["@1", "@2", "@3"],
     }
     assert [column.name for column in recording.fields] == names[case]
 

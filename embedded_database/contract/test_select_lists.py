@@ -109,6 +109,8 @@ def test_a_row_whose_columns_cannot_be_named_ends_the_stream(
     before = position(database, name)
     run(database, f"insert into {name} values (1,5,6,null)", f"alter table {name} {change}")
     recording = selected(database, name, "id, a, b", seen(b"1"), before)
+    if case == "type" and database.major < 23:
+        text = "column id not found in table"
     assert recording.code == "UNKNOWN"
     assert text in recording.details
     assert name in recording.details

@@ -23,6 +23,7 @@ class Case(NamedTuple):
         copy: The bytes of the copy phase; None for NULL.
         binlog: The bytes of a binlog event where they differ from those of the copy phase.
         json_of_change: The value in the record of a change where it differs.
+        before_23: The bytes of a binlog event in Vitess before 23, where they differ.
     """
 
     definition: str
@@ -31,11 +32,16 @@ class Case(NamedTuple):
     copy: bytes | None
     binlog: bytes | None = None
     json_of_change: str | None = None
+    before_23: bytes | None = None
 
     @property
     def changed(self) -> bytes | None:
         """The bytes of a binlog event."""
         return self.copy if self.binlog is None else self.binlog
+
+    def changed_by(self, major: int) -> bytes | None:
+        """The bytes of a binlog event that comes from this major version of Vitess."""
+        return self.changed if major >= 23 or self.before_23 is None else self.before_23
 
     @property
     def is_nulled(self) -> bool:
@@ -78,13 +84,13 @@ NUMBERS = [
     ),
     Case("decimal(65,30)", "1.5", "1.500000000000000000000000000000", b"1.500000000000000000000000000000"),
     Case("decimal(20,0)", "99999999999999999999", "99999999999999999999", b"99999999999999999999"),
-    Case("decimal(10,2)", "-0.50", "-0.50", b"-0.50"),
-    Case("decimal(10,2)", ".5", "0.50", b"0.50"),
-    Case("decimal(10,2)", "0.5", "0.50", b"0.50"),
-    Case("decimal(10,2)", "-.5", "-0.50", b"-0.50"),
-    Case("decimal(10,0) unsigned", "3", "3", b"3"),
-    Case("decimal(5,5)", "-0.00001", "-0.00001", b"-0.00001"),
-    Case("decimal(5,5)", "0", "0.00000", b"0.00000"),
+    Case("decimal(10,2)", "-0.50", "-0.50", b"-0.50", before_23=b"-.50"),
+    Case("decimal(10,2)", ".5", "0.50", b"0.50", before_23=b".50"),
+    Case("decimal(10,2)", "0.5", "0.50", b"0.50", before_23=b".50"),
+    Case("decimal(10,2)", "-.5", "-0.50", b"-0.50", before_23=b"-.50"),
+    Case("decimal(10,0) unsigned", "3", "3", b"3", before_23=b"000000003"),
+    Case("decimal(5,5)", "-0.00001", "-0.00001", b"-0.00001", before_23=b"-.00001"),
+    Case("decimal(5,5)", "0", "0.00000", b"0.00000", before_23=b".00000"),
     Case("float", "3.14159", "3.14159", b"3.14159", b"3.14159E+00"),
     Case("float", "16777217", "16777200.0", b"16777200", b"1.6777216E+07"),
     Case("float", "123456.789", "123457.0", b"123457", b"1.2345679E+05"),

@@ -36,6 +36,7 @@ class Vtgate(ABC):
         grpc_port: vtgate's gRPC, without TLS or authentication.
         http_port: The status pages of vtgate.
         vtctld_port: The gRPC of the administration.
+        major: Vitess's major version.
     """
 
     host = "127.0.0.1"
@@ -47,6 +48,7 @@ class Vtgate(ABC):
     def __init__(self, installation: Installation) -> None:
         """Takes the installation whose commands it runs."""
         self._installation = installation
+        self.major = installation.release.major
 
     @abstractmethod
     def shards(self, keyspace: str) -> list[str]:

@@ -12,6 +12,7 @@ from source_planetscale.follow.advice import about_lookup, about_replicas
 from source_planetscale.follow.patience import backoff_seconds
 from source_planetscale.follow.resume import ServedPositions
 from source_planetscale.mysql import replicas
+from source_planetscale.mysql.uptime import started_at
 from source_planetscale.vstream.errors import VStreamError
 from source_planetscale.vstream.position import Position, PositionError
 
@@ -95,6 +96,13 @@ class ShardPositions:
         """Has the next call of `served` ask again, since binlogs may have been purged meanwhile."""
         with self._lock_of(shard):
             self._served.pop(shard, None)
+
+    def started(self, shard: str) -> int | None:
+        """When MySQL of a shard was started, in seconds since the epoch; None if it does not tell."""
+        try:
+            return started_at(self._database, shard)
+        except SourceError:
+            return None
 
     def trouble_of_replicas(self, shard: str) -> str:
         """Says in a sentence that every replica is too far behind to be read, if that is known."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,7 +183,7 @@ class ShardFollower:
             )
             for member in members
         ]
-        return ShardReader(tables, goal)
+        return ShardReader(tables, goal, partial(self._core.positions.started, self._members.shard))
 
     def _meet_findings(self, reader: ShardReader) -> Generator[Step, None, Failure | None]:
         """Deals with tables that cannot be read on; gives a failure for a copy that broke off."""

@@ -25,13 +25,15 @@ class Passed:
     Attributes:
         count: How many.
         entry: The position after the last of them.
-        newest: When the last of them was committed, in seconds since the epoch; 0 if that is not known.
+        begun: When each was begun, in seconds since the epoch; empty if that is not known.
+        newest: When the last of them was committed, likewise; 0 if that is not known.
         numbers: The number of each in its binlog file; empty if they have none.
         gtid: The GTID of the last of them; empty if they have no numbers.
     """
 
     count: int
     entry: wire.ShardGtid
+    begun: Sequence[int]
     newest: int
     numbers: Sequence[int]
     gtid: str
@@ -61,4 +63,4 @@ def passed_by(raw: bytes, shard: str) -> Passed | None:
     if not entries:
         return None
     newest = timestamps[-1] if timestamps else 0
-    return Passed(count, entries[0], newest, begins, event.event_gtid.decode())
+    return Passed(count, entries[0], timestamps[::2], newest, begins, event.event_gtid.decode())

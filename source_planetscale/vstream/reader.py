@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from source_planetscale import ddl
-from source_planetscale.vstream.binlog_file import BinlogFile
+from source_planetscale.vstream.binlog_file import BinlogFile, start_is_unknown
 from source_planetscale.vstream.images import IncompleteRow
 from source_planetscale.vstream.lastpk import copy_can_resume, mismatch
 from source_planetscale.vstream.layout import ShapeMismatch, ShapeUnknown
@@ -26,7 +26,7 @@ from source_planetscale.vstream.table_reader import CopyBroken, RowRun, RowsExch
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from source_planetscale.vstream.position import Position
     from source_planetscale.vstream.rows import RowBlock
@@ -85,13 +85,19 @@ class ShardReader:
             what vtgate sends again and again while it retries by itself.
     """
 
-    def __init__(self, tables: Sequence[TableReader], stop: Position) -> None:
+    def __init__(
+        self,
+        tables: Sequence[TableReader],
+        stop: Position,
+        started: Callable[[], int | None] = start_is_unknown,
+    ) -> None:
         """Prepares the reading.
 
         Args:
             tables: The tables, all at the same position; a single one if it is still being copied. Its last
                 primary key must fit it (`lastpk.mismatch`).
             stop: Where to end; the position that the shard had when the sync began.
+            started: Tells when MySQL was started, where the stream itself does not; see `BinlogFile`.
         """
         cursor = tables[0].cursor
         self.tables = {table.name: table for table in tables}
@@ -114,7 +120,7 @@ class ShardReader:
         self._vgtid: wire.ShardGtid | None = None
         self._copied_to = ""
         self._begins = 0
-        self._file = BinlogFile()
+        self._file = BinlogFile(started)
         self._sources = self.position.count(_SOURCE_SEPARATOR)
 
     @property
@@ -207,7 +213,7 @@ class ShardReader:
         if self.copying or self.ended:
             return False
         passed = passed_by(raw, self._shard)
-        if passed is None or not self._file.holds_all(passed.numbers, passed.gtid):
+        if passed is None or not self._file.holds_all(passed.numbers, passed.gtid, passed.begun):
             return False
         if passed.entry.gtid != self._here:
             self.progress += 1
@@ -306,6 +312,9 @@ class ShardReader:
         if table.finding is not None:
             return
         copied = self._copy is not None and event.timestamp == 0
+        if copied:
+            # vtgate may take up a copy by itself, and catches up first.
+            self._file.seconds = None
         try:
             table.take_fields(event.field_event, copied=copied)
             if table.select is not None:

@@ -42,6 +42,7 @@ def test_the_bytes_of_a_value_give_its_json_in_both_phases(case: Case) -> None:
     for phase, value, text in (
         (Phase.COPY, case.copy, case.json),
         (Phase.CATCH_UP, case.changed, case.json_of_change or case.json),
+        (Phase.CATCH_UP, case.changed_by(22), case.json_of_change or case.json),
     ):
         if value is not None:
             encoded = encode(column_type, value, phase, charset=case.charset)

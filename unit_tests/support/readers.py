@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from source_planetscale.vstream.binlog_file import start_is_unknown
 from source_planetscale.vstream.reader import ShardReader
 from source_planetscale.vstream.table_reader import TableReader
 from unit_tests.support.events import TABLE, cut
 from unit_tests.support.reading import START, position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from source_planetscale.table import Table
     from source_planetscale.vstream.cursor import Cursor
@@ -54,10 +55,11 @@ def reader(
     track_changes: bool = False,
     full_images: bool = True,
     renames: dict[str, str] | None = None,
+    started: Callable[[], int | None] = start_is_unknown,
 ) -> Shard:
     """A reader of one table."""
     only = TableReader(table, cursor, renames or {}, track_changes=track_changes, full_images=full_images)
-    return Shard([only], position(stop))
+    return Shard([only], position(stop), started)
 
 
 def readers(*tables: tuple[Table, Cursor], stop: int = 10, track_changes: bool = False) -> Shard:

@@ -427,6 +427,37 @@ def test_a_stop_position_at_the_end_of_a_binlog_file_is_reached() -> None:
     assert shard.done
 
 
+def timed(second: int, last: int, *changes: wire.VEvent) -> wire.VStreamResponse:
+    """A transaction of a server that sends no numbers."""
+    parts = response(begin(), *changes, vgtid(gtid(last)), commit())
+    for event in parts.events:
+        event.timestamp = 0 if event.type == wire.VGTID else second
+    return parts
+
+
+def test_without_numbers_a_stream_is_followed_to_the_start_of_the_server() -> None:
+    shard = reader(after(5), started=lambda: 1000)
+    runs = feed(shard, [timed(900, 6, fields(), inserted(ONE)), timed(950, 7, inserted(TWO))])
+    assert (keys(runs), shard.at_next_file) == ([1, 2], False)
+    assert feed(shard, [timed(1010, 8, fields(), inserted(THREE))]) == []
+    assert (shard.at_next_file, shard.cursor, shard.done) == (True, after(7), False)
+
+
+def test_without_numbers_transactions_of_other_tables_are_passed_up_to_the_start_of_the_server() -> None:
+    shard = reader(after(5), started=lambda: 1000)
+    both = response(*timed(900, 6).events, *timed(1010, 7).events)
+    assert feed(shard, [both]) == []
+    assert (shard.at_next_file, shard.cursor) == (True, after(6))
+
+
+def test_without_numbers_a_copy_that_vtgate_takes_up_asks_anew_when_the_server_was_started() -> None:
+    starts = [100, 1000]
+    shard = reader(after(5, ONE), started=lambda: starts.pop(0))
+    feed(shard, [timed(900, 6, fields(), inserted(ONE)), *small_copy()[:2]])
+    feed(shard, [timed(950, 7, fields(), inserted(ONE)), timed(1010, 8, fields(), inserted(ONE))])
+    assert (shard.at_next_file, starts) == (True, [])
+
+
 # Any script, cut anywhere.
 
 
