@@ -1,4 +1,4 @@
-"""What the server sends in a form that tells too little, on a real Vitess: what comes, and that the page says so."""
+"""What a real Vitess sends in a form that tells too little: what comes of it, and that the page says so."""
 
 from __future__ import annotations
 
@@ -45,14 +45,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_any_other_update_in_a_session_of_minimal_images_is_refused(
-    vitess: VitessCluster, case: str
-) -> None:
+def test_any_other_update_in_a_session_of_minimal_images_is_refused(vitess: VitessCluster, case: str) -> None:
     column, update = REFUSED[case]
     table = ChangedTable(vitess, f"create table changing (id int primary key, a int, {column})")
     table.change("insert into changing values (1, 2, 3)")
     table.completed()
-    table.change(MINIMAL, f"update changing {update} where id = 1")  # noqa: S608 - the updates above
+    table.change(MINIMAL, f"update changing {update} where id = 1")
     assert "binlog_row_image is not FULL" in table.refused()
 
 

@@ -119,7 +119,7 @@ def test_a_copy_longer_than_the_servers_time_for_a_part_leaves_no_row_out(
 
 @contextmanager
 def new_binlog_files(cluster: RealCluster, keyspace: str, files: int) -> Iterator[None]:
-    """Has a MySQL server begin so many binlog files at most, one after the other, with a transaction in each."""
+    """Has a MySQL server begin so many binlog files at most, each with a transaction in it."""
     beside = FollowedTable(cluster, keyspace, "create table beside (id bigint auto_increment primary key)")
     primary = cluster.primary(keyspace, "0")
     ended = threading.Event()

@@ -232,7 +232,7 @@ KEYS = {
     "value_key_date": ("k date primary key", ["'0000-00-00'", "'2024-00-00'", "'2024-02-31'"]),
     "value_key_datetime": ("k datetime primary key", ["'0000-00-00'", "'2024-00-00'"]),
     "value_key_gbk": ("k varchar(9) character set gbk primary key", ["x'a2ab'", "x'a2ac'", "'中'"]),
-    "value_key_eucjpms": ("k varchar(9) character set eucjpms primary key", ["'①'", "'②'", "'ⅰ'"]),
+    "value_key_eucjpms": ("k varchar(9) character set eucjpms primary key", ["'①'", "'②'", "'㈱'"]),
     "value_key_flag": ("k tinyint(1) primary key", ["1", "2", "-1", "0"]),
 }
 
