@@ -21,6 +21,8 @@ WHOLE = (
     "silent",
     "names",
     "limits",
+    "limited",
+    "taken",
     "replica",
     "failovers",
     "replicas",
