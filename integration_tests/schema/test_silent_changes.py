@@ -163,6 +163,27 @@ def test_the_cut_over_of_a_migration_is_no_swap_of_tables(vitess: VitessCluster)
     assert rows(table.completed()) == [{**NINE_ROW, "z": None}]
 
 
+MIGRATIONS = {
+    "a column with values": ("add column z int not null default 7", True),
+    "a column with an expression": ("add column z int as (v * 2) stored", True),
+    "another type": ("modify v varchar(9)", True),
+    "an index": ("add index (v)", False),
+    "a wider type": ("modify v bigint", False),
+}
+
+
+@pytest.mark.parametrize("unread", ["insert into changing values (3, 3)", "select 1"])
+@pytest.mark.parametrize("case", MIGRATIONS)
+def test_values_that_a_migration_changed_without_row_events_are_told(
+    vitess: VitessCluster, case: str, unread: str
+) -> None:
+    alter, is_told = MIGRATIONS[case]
+    table = made(vitess, PLAIN, FIRST)
+    table.change(unread, *migrated(alter, ["id", "v"]))
+    lines = [line for line in table.completed().logs if "Refresh this stream" in line]
+    assert [line.startswith("Columns of table changing, shard 0") for line in lines] == [True] * is_told
+
+
 ADDED = {
     "a default": "add column z int not null default 7",
     "a default text": "add column z varchar(9) not null default 'x'",
@@ -174,6 +195,10 @@ ADDED = {
     "an invisible default": "add column z int invisible default 3",
     "another expression": "modify g int as (v * 3) stored",
     "not null over nulls": "modify n int not null",
+    "another name": "rename column n to m",
+    "another character set": "modify t varchar(9) character set latin1",
+    "another character set of all columns": "convert to character set latin1",
+    "another character set beside that of the table": "character set latin1, modify t varchar(9)",
 }
 
 
@@ -181,14 +206,14 @@ ADDED = {
 def test_values_that_changed_without_row_events_are_told(vitess: VitessCluster, case: str) -> None:
     table = made(
         vitess,
-        "create table changing (id int primary key, v int, g int as (v * 2) stored, n int)",
+        "create table changing (id int primary key, v int, g int as (v * 2) stored, n int, t varchar(9))",
         "insert into changing (id, v) values (1, 1), (2, 2)",
     )
     table.change(
         "insert into changing (id, v) values (3, 3)",
         "set sql_mode = ''",
         f"alter table changing {ADDED[case]}",
-        "insert into changing (id, v, n) values (9, 9, 9)",
+        "insert into changing (id, v) values (9, 9)",
     )
     done = table.completed()
     before, after = rows(done)

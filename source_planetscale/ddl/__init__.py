@@ -6,9 +6,9 @@ shape of a table after it. No text makes any of them raise; what cannot be known
 
 from __future__ import annotations
 
-from source_planetscale.ddl.apply import Altered, apply
+from source_planetscale.ddl.apply import Altered, apply, holds
 from source_planetscale.ddl.parse import parse
 from source_planetscale.ddl.reader import TableName
 from source_planetscale.ddl.statement import Effect, Statement, TableChange, touches
 
-__all__ = ["Altered", "Effect", "Statement", "TableChange", "TableName", "apply", "parse", "touches"]
+__all__ = ["Altered", "Effect", "Statement", "TableChange", "TableName", "apply", "holds", "parse", "touches"]

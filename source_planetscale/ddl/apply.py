@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 # `int(11)`: servers before MySQL 8.0.19 write a width that no statement names.
 _OLD_WIDTH = re.compile(r"(?!tinyint\(1\))(?:tiny|small|medium|big)?int\(\d+\)(?: unsigned)?|year\(4\)")
 
+_WHOLE_UNICODE = frozenset({"utf8mb4", "utf16", "utf16le", "utf32", "gb18030"})
+# All that the other sets of MySQL have is in the first plane.
+_BASIC_PLANE = frozenset({"utf8mb3", "ucs2"})
+
 
 @dataclass(frozen=True)
 class Altered:
@@ -41,7 +45,8 @@ class Altered:
         default_charset: The character set of later columns that name none; None if it is not known.
         filled: The new columns that have a value other than NULL in the rows that were there.
         converted: The old columns whose values in the rows that were there may read differently now: of a
-            type that does not hold all that the old one held, or computed by another expression.
+            type or character set that does not hold all that the old one held, or computed by another
+            expression.
         required: The old columns that the statement declares NOT NULL. A NULL in them became a zero or an
             empty text, if the column took NULL before and the server was not in strict mode.
     """
@@ -52,6 +57,12 @@ class Altered:
     filled: tuple[str, ...] = ()
     converted: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+
+    @property
+    def renamed(self) -> bool:
+        """Whether an old column has another name."""
+        names = [column.name for column in self.shape]
+        return any(origin not in (None, name) for origin, name in zip(self.origins, names, strict=True))
 
 
 class UnknownShapeError(ValueError):
@@ -137,11 +148,12 @@ class _Table:
 
     def _converted_names(self, definitions: Iterable[ColumnDefinition]) -> Iterator[str]:
         before = {column.name: column for column in self._before}
-        for definition in definitions:
-            entry = self._entries[self._place(definition.name)]
-            old = before[entry.origin or ""]
-            if definition.is_generated or not _holds(entry.column, old):
-                yield definition.name
+        computed = {definition.name.casefold() for definition in definitions if definition.is_generated}
+        for column, origin in self._entries:
+            if origin is not None and (
+                column.name.casefold() in computed or not holds(column, before[origin])
+            ):
+                yield column.name
 
     def _is_idle(self, clause: Clause) -> bool:
         """Whether a clause does nothing because of its IF EXISTS or IF NOT EXISTS."""
@@ -218,11 +230,20 @@ class _Table:
         raise UnknownShapeError
 
 
-def _holds(new: ShapeColumn, old: ShapeColumn) -> bool:
-    """Whether every value of a column reads the same in another type; the character set does not matter."""
+def holds(new: ShapeColumn, old: ShapeColumn) -> bool:
+    """Whether every value of a column reads the same in another type and character set."""
+    if new.charset and old.charset and not _has_every_character(new.charset, old.charset):
+        return False
     if new.column_type.startswith(("enum(", "set(")) and old.column_type[:4] == new.column_type[:4]:
         return set(ColumnType.parse(old.column_type).labels) <= set(ColumnType.parse(new.column_type).labels)
     return widens(old.column_type, new.column_type)
+
+
+def _has_every_character(new: str, old: str) -> bool:
+    """Whether a character set has every character of another one; if not, a conversion writes `?`."""
+    if new == old or new in _WHOLE_UNICODE:
+        return True
+    return old == "ascii" or (new in _BASIC_PLANE and old not in _WHOLE_UNICODE)
 
 
 def _shown(charset: str) -> str:

@@ -100,7 +100,7 @@ class RenameColumn:
     @property
     def effects(self) -> frozenset[Effect]:
         """What it does to the table."""
-        return frozenset({Effect.SHAPE})
+        return frozenset({Effect.SHAPE, Effect.ADDED_VALUES})
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class ConvertCharset:
     @property
     def effects(self) -> frozenset[Effect]:
         """What it does to the table."""
-        return frozenset({Effect.SHAPE, Effect.CHARSET})
+        return frozenset({Effect.SHAPE, Effect.CHARSET, Effect.VALUES_CHANGED})
 
 
 @dataclass(frozen=True)

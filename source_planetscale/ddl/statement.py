@@ -18,7 +18,7 @@ class Effect(Enum):
     """One thing that a statement does to a table."""
 
     SHAPE = "columns may come, go, move, or have another name or type"
-    ADDED_VALUES = "a new column has values in the rows that were there"
+    ADDED_VALUES = "a column of a new name has values in the rows that were there"
     VALUES_CHANGED = "values that were there may read differently"
     KEY_CHANGED = "the primary key comes, goes or changes"
     UNIQUE_KEYS = "unique keys may come or go, which matters where there is no primary key"

@@ -141,8 +141,16 @@ def about_finding(finding: Exception, where: str) -> str:
     )
 
 
-def about_broken_copy(finding: Exception, where: str) -> str:
-    """Says that a copy cannot go on where it broke off; `where` names table and shard."""
+def about_broken_copy(finding: Exception, where: str, *, has_an_order: bool) -> str:
+    """Says that a copy cannot go on where it broke off.
+
+    Args:
+        finding: Why.
+        where: Names table and shard.
+        has_an_order: Whether the table's key lets a copy go on in the middle otherwise.
+    """
+    if has_an_order:
+        return f"the copy of {where} was interrupted, and cannot go on after its last key: {finding}"
     return (
         f"the copy of {where} was interrupted ({finding}), and its key does not let it go on in the "
         "middle. A "
@@ -176,7 +184,8 @@ def about_unreadable_statement(where: str) -> str:
     return (
         f"The saved position of {where} cannot be followed: Vitess cannot read a statement that stands "
         "behind it "
-        "in the binary log, such as an XA transaction that was made on the MySQL server itself."
+        "in the binary log, such as an XA transaction, or DDL behind a comment with `#`, made on the "
+        "MySQL server itself."
     )
 
 

@@ -20,7 +20,9 @@ from source_planetscale.follow.members import Members
 from source_planetscale.follow.patience import backoff_seconds
 from source_planetscale.follow.selections import Selections
 from source_planetscale.follow.shapes import ShapeFinder
+from source_planetscale.follow.statements import about_replaced_columns
 from source_planetscale.follow.throttling import ThrottleWatch
+from source_planetscale.shape import shape_of
 from source_planetscale.vstream.lastpk import copy_can_resume
 from source_planetscale.vstream.position import Position
 from source_planetscale.vstream.reader import ShardReader
@@ -28,7 +30,7 @@ from source_planetscale.vstream.table_reader import CopyBroken, TableReader
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
     from source_planetscale.follow.core import Core
     from source_planetscale.follow.member import Member, Step
@@ -142,6 +144,7 @@ class ShardFollower:
             if reader.reshaped:
                 tables = [reader.tables[member.name] for member in members]
                 yield from self._end_unread(self._shapes.settle(tables, members))
+                self._tell_of_replaced_columns(tables, members)
                 members = self._staying(members, copying=copying)
             if reader.done:
                 return
@@ -159,6 +162,18 @@ class ShardFollower:
             if self._renewed_stop(reader, failure):
                 return
             members = self._staying(members, copying=copying)
+
+    def _tell_of_replaced_columns(self, tables: Iterable[TableReader], members: Iterable[Member]) -> None:
+        for table, member in zip(tables, members, strict=True):
+            reshaping = table.reshaping
+            if reshaping is None or reshaping.before is None or not member.cursor.position:
+                continue
+            today = shape_of(member.table.columns)
+            words = about_replaced_columns(
+                reshaping.statement, member.name, member.where, reshaping.before, today
+            )
+            if words:
+                self._core.logger.warning(words)
 
     def _end_unread(self, unread: Unread) -> Iterator[Step]:
         for member, error in unread:
@@ -195,7 +210,10 @@ class ShardFollower:
                 table.finding = table.finding or CopyBroken("its longest time on the server was over")
             if isinstance(table.finding, CopyBroken):
                 where = self._members.where(self._members.still(self._members.all))
-                broken = Failure(advice.about_broken_copy(table.finding, where), restarts=True)
+                words = advice.about_broken_copy(
+                    table.finding, where, has_an_order=copy_can_resume(table.table)
+                )
+                broken = Failure(words, restarts=True)
             yield from self._members.meet_finding(table)
         return broken
 

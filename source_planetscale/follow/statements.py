@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from source_planetscale.ddl import Effect
+from source_planetscale.ddl import Effect, holds
 
 if TYPE_CHECKING:
     from source_planetscale.ddl import Altered, Statement
+    from source_planetscale.shape import Shape
 
 _LONGEST_TEXT = 120
 # MySQL's lexical rules, as far as they tell what may hold data: strings in either quotation mark (a server in
@@ -73,7 +74,7 @@ def about_statement(
             "stay in the destination. Refresh this stream and remove its records to bring both in line."
         )
     if effects & {Effect.ADDED_VALUES, Effect.VALUES_CHANGED} and (
-        altered is None or altered.filled or altered.converted or altered.required
+        altered is None or altered.filled or altered.converted or altered.required or altered.renamed
     ):
         told.append(
             f"Values of {where} were added or changed by {shown}: the server sends no changes for it, so "
@@ -88,3 +89,30 @@ def about_statement(
             "destination tells rows apart by the new key."
         )
     return told
+
+
+def about_replaced_columns(statement: Statement, table: str, where: str, before: Shape, today: Shape) -> str:
+    """Says what became of a table's values by a statement that does not tell it: the end of a migration.
+
+    Args:
+        statement: The statement.
+        table: The table's bare name.
+        where: Names table and shard.
+        before: The shape before it.
+        today: The shape of today.
+
+    Returns:
+        A sentence or two; empty where the statement tells it itself, and where a reader of rows misses
+        nothing. A column that is new counts: whether it has values cannot be seen.
+    """
+    if not statement.effects_on(table) & {Effect.CUTOVER, Effect.UNKNOWN}:
+        return ""
+    former = {column.name: column for column in before}
+    if all(column.name in former and holds(column, former[column.name]) for column in today):
+        return ""
+    return (
+        f"Columns of {where} were added or changed by a schema change that ended with "
+        f"{statement_of(statement.text)}: the server sends no changes for it, so rows that were not changed "
+        "since may lack their values. Refresh this stream, or have Airbyte backfill new columns (the "
+        "connection's setting 'Backfill new or renamed columns'), to bring both in line."
+    )

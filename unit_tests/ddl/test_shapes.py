@@ -350,7 +350,13 @@ def test_the_default_character_set_goes_on(clauses: str, charset: str | None) ->
         ("modify a smallint", ("a",)),
         ("change a x int unsigned", ("x",)),
         ("modify a int as (b + 1) stored", ("a",)),
-        ("modify s varchar(20) charset greek", ()),
+        ("modify s varchar(20) charset greek", ("s",)),
+        ("modify s varchar(20) charset utf8mb3", ()),
+        ("modify s varchar(20) charset utf8mb4", ()),
+        ("convert to character set latin2", ("s", "e")),
+        ("convert to character set ucs2", ()),
+        ("convert to character set ascii, modify s varchar(9) charset latin1", ("s", "e")),
+        ("character set greek, modify s varchar(9)", ("s",)),
         ("modify s varchar(5)", ("s",)),
         ("modify e enum('z','y','x')", ()),
         ("modify e enum('x')", ("e",)),
@@ -364,6 +370,23 @@ def test_columns_whose_old_values_may_read_differently_are_named(
     found = apply(parse(f"alter table t {clauses}"), "t", before, "utf8mb4")
     assert found is not None
     assert found.converted == converted
+
+
+@pytest.mark.parametrize(
+    ("clauses", "renamed"),
+    [
+        ("rename column a to x", True),
+        ("change a x int", True),
+        ("rename column a to b, rename column b to a", True),
+        ("rename column a to A", True),
+        ("drop a, add x int", False),
+        ("modify a int after b", False),
+    ],
+)
+def test_a_column_that_gets_another_name_shows(clauses: str, *, renamed: bool) -> None:
+    found = apply(parse(f"alter table t {clauses}"), "t", shape("a int", "b int"))
+    assert found is not None
+    assert found.renamed is renamed
 
 
 def test_columns_that_old_rows_have_values_in_without_an_event_are_named() -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from source_planetscale import ddl
-from source_planetscale.follow.statements import about_statement, statement_of
-from source_planetscale.shape import shape_of
+from source_planetscale.follow.statements import about_replaced_columns, about_statement, statement_of
+from source_planetscale.shape import Shape, ShapeColumn, shape_of
 from unit_tests.support.events import TABLE
 
 WHERE = "table orders, shard -80"
@@ -44,12 +44,44 @@ def test_rows_that_go_without_deletes_are_told(statement: str, start: str) -> No
         "alter table orders add column z timestamp default current_timestamp",
         "alter table orders add column z int as (v * 2) virtual",
         "alter table orders modify g int as (v * 3) stored",
+        "alter table orders rename column a to b",
+        "alter table orders convert to character set latin1",
     ],
 )
 def test_values_that_come_without_changes_are_told(statement: str) -> None:
     (sentence,) = told(statement)
     assert "Backfill new or renamed columns" in sentence
     assert WHERE in sentence
+
+
+CUT_OVER = (
+    "rename table orders to _vt_hld_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_, "
+    "_vt_vrp_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_ to orders"
+)
+BEFORE = (ShapeColumn("id", "int", ""), ShapeColumn("label", "varchar(9)", "utf8mb4"))
+
+
+@pytest.mark.parametrize(
+    ("today", "is_told"),
+    [
+        (BEFORE, False),
+        (BEFORE[:1], False),
+        (BEFORE[::-1], False),
+        ((ShapeColumn("id", "bigint", ""), BEFORE[1]), False),
+        ((*BEFORE, ShapeColumn("z", "int", "")), True),
+        ((BEFORE[0], BEFORE[1]._replace(name="name")), True),
+        ((BEFORE[0], BEFORE[1]._replace(charset="latin1")), True),
+        ((ShapeColumn("id", "smallint", ""), BEFORE[1]), True),
+    ],
+)
+def test_columns_that_a_migration_has_added_or_changed_are_told(today: Shape, *, is_told: bool) -> None:
+    sentence = about_replaced_columns(ddl.parse(CUT_OVER), "orders", WHERE, BEFORE, today)
+    assert sentence.startswith(f"Columns of {WHERE}") is bool(sentence) is is_told
+
+
+def test_columns_that_their_statement_tells_are_not_told_twice() -> None:
+    statement = ddl.parse("alter table orders add column z int default 7")
+    assert not about_replaced_columns(statement, "orders", WHERE, BEFORE[:1], BEFORE)
 
 
 def test_another_primary_key_is_told() -> None:
@@ -78,7 +110,6 @@ def test_a_table_that_is_made_where_it_was_is_told_to_have_gone(
     [
         "alter table orders add column z int",
         "alter table orders add index (label)",
-        "alter table orders rename column a to b",
         "truncate table parts",
         "drop user u@localhost",
         "drop trigger orders",
