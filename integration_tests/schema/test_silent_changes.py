@@ -74,6 +74,16 @@ def test_a_table_made_anew_in_the_same_shape_brings_its_rows_and_a_warning(vites
     assert any("DROP of table changing, shard 0" in line for line in done.logs)
 
 
+def test_a_table_made_anew_where_one_was_renamed_away_brings_its_rows_and_a_warning(
+    vitess: VitessCluster,
+) -> None:
+    table = made(vitess, PLAIN, FIRST, "drop table if exists changed")
+    table.change("rename table changing to changed", PLAIN, NINE)
+    done = table.completed()
+    assert rows(done) == [NINE_ROW]
+    assert any("RENAME of table changing, shard 0" in line for line in done.logs)
+
+
 def test_a_database_made_anew_brings_its_rows_and_a_warning() -> None:
     with VitessCluster.start({"src": 1}) as vitess:
         table = made(vitess, PLAIN, FIRST)
@@ -138,6 +148,10 @@ SWAPS = {
         "insert into changing_new values (50, 50)",
         "drop table changing",
         "rename table changing_new to changing",
+    ],
+    "a table made of a query": [
+        "drop table changing",
+        "create table changing (id int primary key) select 50 as id, 50 as v",
     ],
 }
 
@@ -235,6 +249,33 @@ def test_another_primary_key_is_told(vitess: VitessCluster) -> None:
     done = table.completed()
     assert rows(done) == [{"id": 99, "code": "a", "v": 1}]
     assert any("The primary key of table changing, shard 0 was changed" in line for line in done.logs)
+
+
+REKEYED = {
+    "by a migration": migrated("drop primary key, add primary key (code)", ["id", "code", "v"]),
+    "by a statement": ["alter table changing drop primary key, add primary key (code)"],
+    "under another name": ["alter table changing rename column id to number"],
+}
+
+
+@pytest.mark.parametrize("case", REKEYED)
+def test_a_key_that_is_not_the_catalogs_any_more_is_told_by_every_sync(
+    vitess: VitessCluster, case: str
+) -> None:
+    table = made(
+        vitess,
+        "create table changing (id int, code varchar(10) not null, v int, primary key (id))",
+        "insert into changing values (1, 'a', 1)",
+    )
+    catalog = table.discovered()
+    table.change(*REKEYED[case])
+    key = "number" if "name" in case else "code"
+    for _ in range(2):
+        done = table.completed(catalog)
+        assert any(
+            f"The key of table changing of keyspace src is ({key}) now, and (id)" in line
+            for line in done.logs
+        )
 
 
 def test_a_table_that_was_dropped_is_an_error_of_its_stream(vitess: VitessCluster) -> None:

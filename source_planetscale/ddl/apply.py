@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # `int(11)`: servers before MySQL 8.0.19 write a width that no statement names.
 _OLD_WIDTH = re.compile(r"(?!tinyint\(1\))(?:tiny|small|medium|big)?int\(\d+\)(?: unsigned)?|year\(4\)")
 
+_OF_THEIR_OWN = ("binary(", "tinyint(1)")
 _WHOLE_UNICODE = frozenset({"utf8mb4", "utf16", "utf16le", "utf32", "gb18030"})
 # All that the other sets of MySQL have is in the first plane.
 _BASIC_PLANE = frozenset({"utf8mb3", "ucs2"})
@@ -236,6 +237,9 @@ def holds(new: ShapeColumn, old: ShapeColumn) -> bool:
         return False
     if new.column_type.startswith(("enum(", "set(")) and old.column_type[:4] == new.column_type[:4]:
         return set(ColumnType.parse(old.column_type).labels) <= set(ColumnType.parse(new.column_type).labels)
+    # Bytes are filled up to the new length, and numbers take the place of true and false.
+    if old.column_type != new.column_type and old.column_type.startswith(_OF_THEIR_OWN):
+        return False
     return widens(old.column_type, new.column_type)
 
 

@@ -193,6 +193,10 @@ def _created(reader: Reader, text: str, effects: frozenset[Effect]) -> Statement
             reader.accept(",")
         # A query at the end adds its own columns.
         is_known = reader.at_end or reader.sees("partition", "by")
+        if reader.sees("start", "transaction"):
+            # The rows of its query come in the same transaction, which a stream that begins behind the
+            # statement passes over (MySQL 8.0.21 and later write it so).
+            effects |= {Effect.ROWS_EXCHANGED}
     except GrammarError:
         is_known = False
     clauses = tuple(found.clauses) if is_known else None

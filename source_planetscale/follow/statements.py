@@ -65,9 +65,9 @@ def about_statement(
     told = []
     # A stream does not tell that the whole database was dropped, only what is made after it.
     vanished = was_there and Effect.MADE_ANEW in effects
-    if effects & {Effect.ROWS_REMOVED, Effect.DROPPED} or vanished:
+    if effects & {Effect.ROWS_REMOVED, Effect.DROPPED, Effect.RENAMED_AWAY} or vanished:
         truncated = Effect.DROPPED not in effects and re.search(r"\btruncate\b", shown, re.IGNORECASE)
-        word = "TRUNCATE" if truncated else "DROP"
+        word = "TRUNCATE" if truncated else "RENAME" if Effect.RENAMED_AWAY in effects else "DROP"
         told.append(
             f"{word} of {where}, by {shown}: the server sends no deletes for it, so rows that were read "
             "before "

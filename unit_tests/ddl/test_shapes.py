@@ -361,12 +361,20 @@ def test_the_default_character_set_goes_on(clauses: str, charset: str | None) ->
         ("modify e enum('z','y','x')", ()),
         ("modify e enum('x')", ("e",)),
         ("rename column a to x, drop b", ()),
+        ("modify y binary(5)", ("y",)),
+        ("modify y binary(3)", ()),
+        ("modify y varbinary(5)", ("y",)),
+        ("modify f int", ("f",)),
+        ("modify f tinyint(1)", ()),
+        ("modify a tinyint(1)", ("a",)),
     ],
 )
 def test_columns_whose_old_values_may_read_differently_are_named(
     clauses: str, converted: tuple[str, ...]
 ) -> None:
-    before = shape("a int", "b int", "s varchar(9)@latin1", "e enum('x','y')@latin1")
+    before = shape(
+        "a int", "b int", "s varchar(9)@latin1", "e enum('x','y')@latin1", "y binary(3)", "f tinyint(1)"
+    )
     found = apply(parse(f"alter table t {clauses}"), "t", before, "utf8mb4")
     assert found is not None
     assert found.converted == converted

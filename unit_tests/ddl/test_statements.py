@@ -108,6 +108,9 @@ WHOLE: dict[str, dict[str, set[Effect]]] = {
     "drop table t restrict": {"t": {REMOVED, DROPPED}},
     "create table t (id int)": {"t": {CREATED, Effect.MADE_ANEW}},
     "create table if not exists t like u": {"t": {CREATED}},
+    "create table t (id int not null, primary key (id)) start transaction": {
+        "t": {CREATED, Effect.MADE_ANEW, EXCHANGED},
+    },
     "create table t (id int, foreign key (id) references u (id))": {"t": {CREATED, Effect.MADE_ANEW}},
     "create table t select * from u": {"t": {CREATED, Effect.MADE_ANEW}},
     "create or replace table t (id int)": {"t": {CREATED, REMOVED}},

@@ -29,6 +29,8 @@ def told(statement: str) -> list[str]:
         ("alter table orders truncate partition p0", "TRUNCATE of table orders"),
         ("drop table truncated_parts, orders", "DROP of table orders"),
         ("alter table orders drop partition truncated", "DROP of table orders"),
+        ("rename table orders to orders_2025", "RENAME of table orders"),
+        ("alter table orders rename to orders_2025", "RENAME of table orders"),
     ],
 )
 def test_rows_that_go_without_deletes_are_told(statement: str, start: str) -> None:
