@@ -41,8 +41,6 @@ def accept_option(reader: Reader, clauses: list[Clause]) -> bool:
     elif reader.accept("collate"):
         reader.accept("=")
         clauses.append(DefaultCharset(read_collation(reader)))
-    elif reader.accept("start", "transaction"):
-        pass
     elif reader.accept("union"):
         reader.accept("=")
         reader.skip_parentheses()

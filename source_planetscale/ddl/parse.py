@@ -22,6 +22,9 @@ _OBJECTS = (
     *("view", "vitess_migration", "vschema"),
 )
 _ATTRIBUTES = ("algorithm", "definer", "sql", "aggregate")
+# How MySQL logs CREATE TABLE ... SELECT from 8.0.21 on. The rows come in the same transaction, so a stream
+# that begins behind the statement passes over them.
+_ROWS_FOLLOW = ("start", "transaction")
 _INDEX_KINDS = ("fulltext", "spatial", "unique")
 _DATABASE = ("database", "schema")
 _ABOUT_NO_TABLE = frozenset({"flush", "grant", "install", "revoke", "set", "uninstall"})
@@ -185,6 +188,8 @@ def _created(reader: Reader, text: str, effects: frozenset[Effect]) -> Statement
     if_not_exists = reader.accept("if", "not", "exists")
     if not if_not_exists and not effects:
         effects |= {Effect.MADE_ANEW}
+    if reader.ends_with(*_ROWS_FOLLOW):
+        effects |= {Effect.ROWS_EXCHANGED}
     table = reader.table()
     found = Alteration(clauses=[CreateTable(if_not_exists)])
     try:
@@ -192,11 +197,7 @@ def _created(reader: Reader, text: str, effects: frozenset[Effect]) -> Statement
         while accept_option(reader, found.clauses):
             reader.accept(",")
         # A query at the end adds its own columns.
-        is_known = reader.at_end or reader.sees("partition", "by")
-        if reader.sees("start", "transaction"):
-            # The rows of its query come in the same transaction, which a stream that begins behind the
-            # statement passes over (MySQL 8.0.21 and later write it so).
-            effects |= {Effect.ROWS_EXCHANGED}
+        is_known = reader.at_end or reader.sees("partition", "by") or reader.sees(*_ROWS_FOLLOW)
     except GrammarError:
         is_known = False
     clauses = tuple(found.clauses) if is_known else None

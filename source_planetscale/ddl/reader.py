@@ -64,6 +64,10 @@ class Reader:
         """Whether these keywords are next, one after the other."""
         return all(self.ahead(distance).keyword == word for distance, word in enumerate(keywords))
 
+    def ends_with(self, *keywords: str) -> bool:
+        """Whether these keywords are the last ones of all."""
+        return tuple(token.keyword for token in self._tokens[-len(keywords) :]) == keywords
+
     def accept(self, *keywords: str) -> bool:
         """Takes these keywords if they are next."""
         seen = self.sees(*keywords)

@@ -11,6 +11,8 @@ REMOVED, EXCHANGED, AWAY = Effect.ROWS_REMOVED, Effect.ROWS_EXCHANGED, Effect.RE
 ADDED, CHANGED, CHARSET = Effect.ADDED_VALUES, Effect.VALUES_CHANGED, Effect.CHARSET
 KEY, UNIQUE, CREATED, DROPPED = Effect.KEY_CHANGED, Effect.UNIQUE_KEYS, Effect.CREATED, Effect.DROPPED
 
+MADE_OF_A_QUERY = {CREATED, Effect.MADE_ANEW, EXCHANGED}
+
 ALTERS = {
     "add column a int": {SHAPE},
     "add a int first": {SHAPE},
@@ -108,9 +110,9 @@ WHOLE: dict[str, dict[str, set[Effect]]] = {
     "drop table t restrict": {"t": {REMOVED, DROPPED}},
     "create table t (id int)": {"t": {CREATED, Effect.MADE_ANEW}},
     "create table if not exists t like u": {"t": {CREATED}},
-    "create table t (id int not null, primary key (id)) start transaction": {
-        "t": {CREATED, Effect.MADE_ANEW, EXCHANGED},
-    },
+    "create table t (id int not null, primary key (id)) start transaction": {"t": MADE_OF_A_QUERY},
+    "CREATE TABLE `t` (`id` int) DEFAULT CHARSET=utf8mb4 START TRANSACTION": {"t": MADE_OF_A_QUERY},
+    "create table t (id int) partition by hash (id) partitions 2 start transaction": {"t": MADE_OF_A_QUERY},
     "create table t (id int, foreign key (id) references u (id))": {"t": {CREATED, Effect.MADE_ANEW}},
     "create table t select * from u": {"t": {CREATED, Effect.MADE_ANEW}},
     "create or replace table t (id int)": {"t": {CREATED, REMOVED}},
