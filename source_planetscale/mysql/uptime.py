@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
-
-    from source_planetscale.endpoint import TabletType
+    from source_planetscale.mysql.replicas import Asked
 
 # One statement, so that nothing passes between its parts. `show global status` reads the same table, which is
 # there without the performance schema as well.
 _START = """
     select unix_timestamp() - variable_value from performance_schema.global_status
     where variable_name = 'Uptime'"""
-
-
-class Asked(Protocol):
-    """A database that can be asked; `Database` asks a real one."""
-
-    def session(
-        self, shard: str | None = None, tablet_type: TabletType | None = None, *, anywhere: bool = False
-    ) -> AbstractContextManager[Callable[[str], Sequence[tuple[Any, ...]] | str]]:
-        """Opens a connection; see `Database.session`."""
-        ...
 
 
 def started_at(database: Asked, shard: str) -> int | None:
