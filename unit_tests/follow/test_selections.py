@@ -58,13 +58,7 @@ PARTS = replace(TABLE, name="parts")
 # A copy in the order of an ENUM cannot be taken up in the middle.
 BY_SIZE = replace(TABLE, columns=(Column("id", "enum('a','b')", "", False), *TABLE.columns[1:]))
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _at_once() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for room in ("shard", "positions", "shapes"):
-            patch.setattr(f"source_planetscale.follow.{room}.backoff_seconds", lambda _attempt: 0.0)
-        yield
+pytestmark = pytest.mark.usefixtures("no_waits")
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ from unit_tests.support.readers import images
 from unit_tests.support.reading import ONE, START, THREE, TWO, after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from random import Random
 
     from source_planetscale.vstream.cursor import Cursor
@@ -56,13 +56,7 @@ if TYPE_CHECKING:
 PARTS = replace(TABLE, name="parts")
 UNKNOWN = grpc.StatusCode.UNKNOWN
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_waits() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for room in ("shard", "positions", "shapes"):
-            patch.setattr(f"source_planetscale.follow.{room}.backoff_seconds", lambda _attempt: 0.0)
-        yield
+pytestmark = pytest.mark.usefixtures("no_waits")
 
 
 @dataclass
