@@ -172,6 +172,7 @@ def test_a_keyspace_is_split_and_merged_and_tells_it_in_a_journal(real_cluster: 
         assert real_cluster.shards(keyspace) == ["0"]
         split.switch_traffic()
         assert real_cluster.shards(keyspace) == ["-80", "80-"]
+        real_cluster.wait_until_answering([keyspace], SECONDS)
         assert table.source() == rows
         (journal,) = journals(real_cluster, keyspace, "0", before)
         assert journal.migration_type == wire.SHARDS
@@ -180,6 +181,7 @@ def test_a_keyspace_is_split_and_merged_and_tells_it_in_a_journal(real_cluster: 
 
         split.reverse_traffic()
         assert real_cluster.shards(keyspace) == ["0"]
+        real_cluster.wait_until_answering([keyspace], SECONDS)
         table.insert([(1000, 3)])
         split.switch_traffic()
         split.complete()
@@ -190,6 +192,7 @@ def test_a_keyspace_is_split_and_merged_and_tells_it_in_a_journal(real_cluster: 
         merge.switch_traffic()
         merge.complete()
         assert real_cluster.shards(keyspace) == ["-"]
+        real_cluster.wait_until_answering([keyspace], SECONDS)
         assert table.source() == [*rows, {"id": 1000, "home": 3}]
 
 
