@@ -63,6 +63,7 @@ class Step:
         ended: There is nothing more of this table.
         error: Why it ended before the stop position, or None.
         journal: The reshard at which it ended, or None.
+        anew: The table had been copied, and its copy begins again because its log cannot be followed.
     """
 
     table: str
@@ -72,3 +73,4 @@ class Step:
     ended: bool = False
     error: SourceError | None = None
     journal: wire.Journal | None = None
+    anew: bool = False

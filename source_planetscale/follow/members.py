@@ -180,10 +180,10 @@ class Members:
             return
         self._core.logger.warning(f"{problem} As configured, this shard's copy of the table starts again.")
         member.copied_again = True
-        yield from self._begin_copy(member)
+        yield from self._begin_copy(member, anew=not member.cursor.copying)
 
-    def _begin_copy(self, member: Member) -> Iterator[Step]:
+    def _begin_copy(self, member: Member, *, anew: bool = False) -> Iterator[Step]:
         member.cursor = member.cursor.restarted()
         member.renames = {}
         member.handed_over = False
-        yield Step(member.name, member.cursor)
+        yield Step(member.name, member.cursor, anew=anew)

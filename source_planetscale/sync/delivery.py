@@ -32,6 +32,7 @@ class Delivery:
         ended: The shard has nothing more to deliver.
         error: Why it ended before its stop position, or None.
         journal: The reshard at which it ended, or None.
+        anew: The table had been copied, and its copy began again because its log cannot be followed.
     """
 
     shard: str
@@ -41,6 +42,7 @@ class Delivery:
     ended: bool = False
     error: Exception | None = None
     journal: wire.Journal | None = None
+    anew: bool = False
 
 
 def _joined(deliveries: list[Delivery]) -> Delivery:
@@ -48,7 +50,9 @@ def _joined(deliveries: list[Delivery]) -> Delivery:
         return deliveries[0]
     batches = [delivery.batch for delivery in deliveries if delivery.batch is not None]
     size = sum(delivery.size for delivery in deliveries)
-    return replace(deliveries[-1], batch=batches[0].joined(batches[1:]) if batches else None, size=size)
+    batch = batches[0].joined(batches[1:]) if batches else None
+    anew = any(delivery.anew for delivery in deliveries)
+    return replace(deliveries[-1], batch=batch, size=size, anew=anew)
 
 
 @dataclass(slots=True)

@@ -102,6 +102,7 @@ class Reading:
         self.covered_at = now
         self._serving = list(serving)
         self._sync = sync
+        self._waited = dict(state.reshards)
         self._open = set() if state.is_complete else set(self.shards)
         self._moved = False
         self._state_wanted = False
@@ -109,6 +110,7 @@ class Reading:
         self._policy = CheckpointPolicy(sync.config.checkpoint_seconds, now)
         self.estimates = self._estimates()
         self._progress = ProgressLog(table.name, sync.logger, now, self.estimates, self._place)
+        self._meet_overdue()
         self._remember()
 
     def _estimates(self) -> dict[str, int]:
@@ -164,6 +166,7 @@ class Reading:
                 if delivery is not None and (self._policy.due(time.monotonic()) or self._reserve_runs_low):
                     yield self._checkpoint(make_state)
                 yield PAUSE
+        self._meet_overdue()
         self._cover()
 
     def interrupt(self, error: SourceError) -> None:
@@ -196,8 +199,11 @@ class Reading:
 
     def _emit(self, delivery: Delivery) -> Iterator[AirbyteMessage]:
         shard, now = delivery.shard, time.monotonic()
+        if delivery.anew and shard in self.state.cursors:
+            started = reshards.copied_anew(self.state, shard, self._serving)
+            self._read_on(started, f"The log of shard {self._place(shard)} cannot be read for {self.stream}")
         if shard not in self.state.cursors:
-            # It was given up together with a lost one; its rows come with the copy in its place.
+            # It was given up with a lost log; its rows come with the copy in its place.
             self._open.difference_update({shard} if delivery.ended else ())
             return
         moved = delivery.cursor != self.state.cursors[shard]
@@ -224,10 +230,13 @@ class Reading:
         self._open.discard(shard)
         if delivery.journal is not None:
             self.state.reshards[shard] = reshards.reshard_of(delivery.journal)
-            new = reshards.follow(self.state)
-            # What a journal names serves since then, whatever the topology said when the sync began.
-            self._serving += [cursor.shard for cursor in new if cursor.shard not in self._serving]
+            new = reshards.go_on(self.state, self._serving)
             self._read_on(new, f"Shard {self._place(shard)} of {self.stream} was resharded")
+            if shard in reshards.waiting_in_vain(self.state):
+                error = TransientError(
+                    f"{self._about_partners(shard)}, and not all of these are read. Sync again to copy the "
+                    "shards in their place."
+                )
         elif isinstance(error, ShardGoneError):
             error = self._meet_lost_shard(shard, error)
         elif error is None and shard not in self._serving:
@@ -265,6 +274,34 @@ class Reading:
         self._sync.logger.warning(f"{problem} As configured, the new shards are copied.")
         self._read_on(started, "")
         return None
+
+    def _meet_overdue(self) -> None:
+        """Tells once all shards have ended of those that wait for others in vain, as far as is known."""
+        if self._open or self.errors or self.state.is_complete:
+            return
+        copies_again = self._sync.config.patience.copies_again
+        waiting = {shard: self._about_partners(shard) for shard in self.state.reshards}
+        for shard in reshards.meet_overdue(
+            self.state, self._waited, self._serving, copies_again=copies_again
+        ):
+            remedy = (
+                "If that does not end after a sync or two, clear this stream's data, or set 'Invalid saved "
+                "position behavior' to 'Re-sync data'."
+                if shard in self.state.reshards
+                else "The next sync copies it again."
+            )
+            self._moved = True
+            self.errors[shard] = TransientError(
+                f"{waiting[shard]}, whose log does not tell it: rows of {shard} since then are not read. "
+                f"{remedy}"
+            )
+
+    def _about_partners(self, shard: str) -> str:
+        others = (name for name in self.state.reshards[shard].participants if name != shard)
+        return (
+            f"Shard {shard} of keyspace {self.table.keyspace}, from which table {self.stream} was read, was "
+            f"resharded together with {', '.join(others)}"
+        )
 
     def _read_on(self, cursors: Sequence[Cursor], why: str) -> None:
         if not cursors:

@@ -67,20 +67,84 @@ def settle(state: StreamState, selected: Sequence[str], keyspace: str, starting:
         starting: Positions at which shards without a saved one begin, by shard.
     """
     follow(state)
-    for name, reshard in list(state.reshards.items()):
-        if any(participant not in state.cursors for participant in reshard.participants):
-            # Nobody will tell the end of the other one.
-            del state.cursors[name], state.reshards[name]
-    gone, new = _unmatched(state, selected)
-    for group in _groups(gone, new):
-        old = [name for name in group if name in gone]
-        young = [name for name in selected if name in new and name in group]
-        whole = all(cover([gone[name] for name in old], new[name]) for name in young)
-        if whole and young and not any(state.cursors[name].copying for name in old):
-            continue
-        _forget(state, [name for name in old if young or state.cursors[name].copying])
-        for name in young:
-            state.cursors[name] = Cursor(keyspace, name, starting.get(name, ""))
+    unfinished = [name for name, cursor in state.cursors.items() if cursor.copying]
+    _forget(state, waiting_in_vain(state, unfinished))
+    _forget(state, [name for name in unfinished if name not in selected])
+    _cover(state, selected, keyspace, starting)
+
+
+def go_on(state: StreamState, serving: list[str]) -> list[Cursor]:
+    """Goes on after a shard was read to its end, as the state tells already.
+
+    Args:
+        state: The state; it is changed.
+        serving: The shards that serve, as far as is known; brought to what the ends tell of them.
+
+    Returns:
+        The cursors of the shards that follow.
+    """
+    before = set(state.cursors)
+    started = follow(state)
+    ended = before - set(state.cursors)
+    serving[:] = [name for name in serving if name not in ended]
+    ranges = [KeyRange.of(name) for name in serving]
+    # Where others serve, shards have been in between.
+    serving += [
+        cursor.shard
+        for cursor in started
+        if not any(KeyRange.of(cursor.shard).overlaps(found) for found in ranges)
+    ]
+    return started
+
+
+def waiting_in_vain(state: StreamState, begun: Sequence[str] = ()) -> list[str]:
+    """Names the shards that wait for an end that nobody will tell.
+
+    Args:
+        state: The state.
+        begun: Shards whose copy begins after the ends that are waited for.
+
+    Returns:
+        Those that wait for the end of a shard that is not read, nor all those that may come before it; and
+        those of two that each wait for the other one to end differently.
+    """
+    ranges = [KeyRange.of(name) for name in state.cursors if name not in begun or name in state.reshards]
+    return [
+        shard
+        for shard, reshard in state.reshards.items()
+        if any(
+            not cover(ranges, KeyRange.of(name))
+            or (state.reshards.get(name, reshard) != reshard and shard in state.reshards[name].participants)
+            for name in reshard.participants
+        )
+    ]
+
+
+def meet_overdue(
+    state: StreamState, waited: Mapping[str, Reshard], serving: Sequence[str], *, copies_again: bool
+) -> list[str]:
+    """Finds shards that wait for ends which a whole sync did not bring, and has them copied where it may.
+
+    Args:
+        state: The state; it is changed.
+        waited: The ends that were waited for when the sync began, by the shard that waits.
+        serving: The shards that serve. An end whose shards all do so may yet be told, by a replica that is
+            behind.
+        copies_again: Whether shards that cannot be followed are copied again. Those whose partners were
+            copied from the shards in their place are so in any case.
+
+    Returns:
+        The shards that waited too long; in the state those of them still wait that were not given up.
+    """
+    overdue = []
+    for shard, reshard in list(state.reshards.items()):
+        replaced = any(name in state.cursors for name in reshard.positions)
+        if replaced or waited.get(shard) == reshard:
+            overdue.append(shard)
+            if replaced or (copies_again and not all(name in serving for name in reshard.positions)):
+                state.cursors[shard] = state.cursors[shard].restarted()
+                del state.reshards[shard]
+    return overdue
 
 
 def copy_instead(state: StreamState, lost: str, serving: Sequence[str]) -> list[Cursor]:
@@ -96,28 +160,73 @@ def copy_instead(state: StreamState, lost: str, serving: Sequence[str]) -> list[
     Returns:
         The cursors of the new shards, before their copy.
     """
-    gone, new = _unmatched(state, serving)
-    gone[lost] = KeyRange.of(lost)
-    group = next(group for group in _groups(gone, new) if lost in group)
+    if not _has_replacement(state, lost, serving):
+        return []
     keyspace = state.cursors[lost].keyspace
-    started = [Cursor(keyspace, name) for name in serving if name in new and name in group]
-    if started:
-        _forget(state, [name for name in group if name in gone])
-    state.cursors.update({cursor.shard: cursor for cursor in started})
-    return started
+    _forget(state, [lost])
+    return _cover(state, serving, keyspace, {})
 
 
-def _unmatched(state: StreamState, serving: Sequence[str]) -> tuple[dict[str, KeyRange], dict[str, KeyRange]]:
-    """The shards of a state that do not serve, and those that serve and do not stand in it."""
+def copied_anew(state: StreamState, shard: str, serving: Sequence[str]) -> list[Cursor]:
+    """Meets a shard that had been copied, and whose log is lost so that its copy began anew.
+
+    The end that others wait for was in that log.
+
+    Args:
+        state: The state; it is changed. A shard that does not serve is given up for those in its place.
+        shard: The shard.
+        serving: The shards that serve.
+
+    Returns:
+        The cursors of other shards that are to be read now, before their copy.
+    """
+    if shard not in serving:
+        return copy_instead(state, shard, serving)
+    _forget(state, waiting_in_vain(state, [shard]))
+    return _cover(state, serving, state.cursors[shard].keyspace, {})
+
+
+def _has_replacement(state: StreamState, shard: str, serving: Sequence[str]) -> bool:
+    """Whether something is known to serve in a shard's place; that may be a new one of its name."""
+    own = KeyRange.of(shard)
+    return any(
+        name == shard or (name not in state.cursors and own.overlaps(KeyRange.of(name))) for name in serving
+    )
+
+
+def _cover(
+    state: StreamState, serving: Sequence[str], keyspace: str, starting: Mapping[str, str]
+) -> list[Cursor]:
+    """Begins with the shards that serve, unless old ones are read from which all of a shard follows."""
+    started: dict[str, Cursor] = {}
+    while uncovered := _first_uncovered(state, serving):
+        old, young = uncovered
+        _forget(state, old)
+        begun = {name: Cursor(keyspace, name, starting.get(name, "")) for name in young}
+        state.cursors.update(begun)
+        started.update(begun)
+    return list(started.values())
+
+
+def _first_uncovered(state: StreamState, serving: Sequence[str]) -> tuple[list[str], list[str]] | None:
+    """Finds shards that do not serve and those in their place, where the latter do not follow from them."""
     gone = {name: KeyRange.of(name) for name in state.cursors if name not in serving}
     new = {name: KeyRange.of(name) for name in serving if name not in state.cursors}
-    return gone, new
+    for group in _groups(gone, new):
+        old = [name for name in group if name in gone]
+        young = [name for name in serving if name in new and name in group]
+        if not all(cover([gone[name] for name in old], new[name]) for name in young):
+            return old, young
+    return None
 
 
 def _forget(state: StreamState, shards: Sequence[str]) -> None:
-    for name in shards:
-        del state.cursors[name]
-        state.reshards.pop(name, None)
+    """Takes shards out of the state, and those whose end waits for theirs."""
+    while shards:
+        for name in shards:
+            state.cursors.pop(name, None)
+            state.reshards.pop(name, None)
+        shards = waiting_in_vain(state)
 
 
 def _groups(gone: dict[str, KeyRange], new: dict[str, KeyRange]) -> list[list[str]]:

@@ -115,6 +115,7 @@ class ShardThread:
             step.ended,
             step.error,
             step.journal,
+            step.anew,
         )
         step.runs.clear()
         return self._deliveries.put(table_key(step.cursor.keyspace, step.table), delivery)

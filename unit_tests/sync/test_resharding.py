@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,9 +16,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from source_planetscale.config import InvalidPositionPolicy
-from source_planetscale.state import StreamState
-from unit_tests.support.events import KEYSPACE, gtid
-from unit_tests.support.fakes import CONFIG, FakeVtgate, Item, Outcome, Reading, broken, cursors_of
+from source_planetscale.state import Reshard, StreamState
+from unit_tests.support.events import (
+    KEYSPACE,
+    begin,
+    commit,
+    fields,
+    gtid,
+    inserted,
+    journal,
+    response,
+    small_copy,
+    vgtid,
+)
+from unit_tests.support.fakes import CONFIG, DEADLINE, FakeVtgate, Item, Outcome, Reading, broken, cursors_of
 from unit_tests.support.keyspace import (
     Destination,
     KeyspaceModel,
@@ -27,13 +39,14 @@ from unit_tests.support.keyspace import (
     reshard,
     table,
 )
-from unit_tests.support.reading import after, saved
+from unit_tests.support.reading import ONE, THREE, TWO, after, saved
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from random import Random
 
     from source_planetscale.vstream.cursor import Cursor
+    from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 pytestmark = pytest.mark.usefixtures("_in_no_time")
 
@@ -279,3 +292,109 @@ def test_shards_that_were_never_copied_to_their_end_are_copied_from_the_new_ones
     assert outcome.error is None
     assert {cursor.shard for cursor in vtgate.opened} == set(NEW)
     assert set(outcome.ids) == {key for name, key in model.content() if name == "ants"}
+
+
+def test_a_shard_whose_end_is_saved_is_not_read_again() -> None:
+    """It may be gone by now, and what it had to tell is known."""
+    merge = Reshard(7, ("-40", "40-80"), {"-80": gtid(107)})
+    end = [journal(gtid(7), ["-80"], participants=["-40", "40-80"]), vgtid(gtid(7), shard="40-80"), commit()]
+    end[0].journal.shard_gtids[0].gtid = gtid(107)
+    vtgate = FakeVtgate(
+        {
+            "40-80": [[response(begin(), *end)]],
+            "-80": [
+                [response(begin(), fields(), inserted(ONE), vgtid(gtid(200)), commit())],
+            ],
+        },
+        current={"40-80": gtid(9), "-80": gtid(200)},
+    )
+    before = saved(after(5, shard="-40"), after(5, shard="40-80"), reshards={"-40": merge})
+    outcome = Reading(vtgate, shards=("-80",), state=before).run()
+    assert (outcome.error, outcome.ids) == (None, [1])
+    assert outcome.positions == {"-80": gtid(200)}
+
+
+def test_what_a_shard_still_tells_that_was_given_up_with_a_lost_one_is_left_out() -> None:
+    lost = broken(
+        "shard provided in VGTID, -40, not found in the shop keyspace", grpc.StatusCode.FAILED_PRECONDITION
+    )
+    told = Event()
+
+    def wait() -> None:
+        assert told.wait(DEADLINE)
+
+    position = vgtid(gtid(9), shard="40-80")
+    late = response(begin(), fields(), inserted(ONE), position, commit())
+    vtgate = FakeVtgate(
+        {"-40": [[lost]], "40-80": [[wait, late]], "-80": [of_shard("-80", small_copy(TWO, THREE, last=9))]},
+        current=gtid(9),
+    )
+    reading = Reading(
+        vtgate,
+        shards=("-80",),
+        state=saved(after(5, shard="-40"), after(5, shard="40-80")),
+        config=RESYNC,
+    )
+    outcome = reading.run(on_record=told.set)
+    assert (outcome.error, outcome.ids, outcome.positions) == (None, [2, 3], {"-80": gtid(9)})
+
+
+def test_an_end_that_a_whole_sync_did_not_bring_is_no_success() -> None:
+    """The shard that was to tell it has been copied since, so nobody reads the rows of the one that waits."""
+    merge = Reshard(7, OLD, {"-": gtid(107)})
+    before = saved(after(1), after(1, shard="80-"), reshards={"-80": merge})
+    vtgate = FakeVtgate(current=gtid(1))
+    outcome = Reading(vtgate, table=TABLES[0], shards=OLD, state=before).run()
+    assert failed(outcome).failure_type is FailureType.transient_error
+    assert "Shard -80 of keyspace shop, from which table ants was read" in str(outcome.error)
+    assert "resharded together with 80-" in str(outcome.error)
+    assert "clear this stream's data" in str(outcome.error)
+    assert (vtgate.opened, outcome.states[-1]) == ([], before)
+
+
+def test_who_waits_for_an_end_that_a_whole_sync_did_not_bring_is_copied_where_that_is_configured() -> None:
+    merge = Reshard(7, OLD, {"-": gtid(107)})
+    before = saved(after(1), after(1, shard="80-"), reshards={"-80": merge})
+    vtgate = FakeVtgate({"-80": [of_shard("-80", small_copy(ONE, last=1))]}, current=gtid(1))
+    first = Reading(vtgate, config=RESYNC, shards=OLD, state=before).run()
+    assert "The next sync copies it again." in str(first.error)
+    second = Reading(vtgate, config=RESYNC, shards=OLD, state=first.states[-1]).run()
+    assert (second.error, second.ids) == (None, [1])
+    assert second.positions == dict.fromkeys(OLD, gtid(1))
+
+
+def test_an_end_that_names_a_shard_that_is_not_read_is_no_success() -> None:
+    model = small()
+    first = Reading(serve(model), table=TABLES[0], shards=("-80",), state=saved(after(1))).run()
+    assert failed(first).failure_type is FailureType.transient_error
+    assert "resharded together with 80-, and not all of these are read" in str(first.error)
+    second = Reading(serve(model), table=TABLES[0], shards=NEW, state=first.states[-1]).run()
+    assert second.error is None
+    assert set(second.ids) == {key for name, key in model.content() if name == "ants"}
+
+
+def test_an_old_shard_whose_log_cannot_be_read_is_not_copied_anew_but_the_new_ones() -> None:
+    model = small()
+
+    def unreadable(cursor: Cursor, tables: Sequence[str]) -> Sequence[Item]:
+        if cursor.shard in OLD and not cursor.copying:
+            words = "cannot determine table columns for ants: event has [..]"
+            return [broken(words, grpc.StatusCode.UNKNOWN)]
+        return model.serve(cursor, tables)
+
+    vtgate = FakeVtgate(serve=unreadable, current=model.current)
+    outcome = Reading(vtgate, table=TABLES[0], config=RESYNC, shards=NEW, state=START).run()
+    assert outcome.error is None
+    assert sorted(outcome.ids) == sorted({key for name, key in model.content() if name == "ants"})
+    assert shards_of(outcome.states[-1]) == {shard: model.current[shard] for shard in NEW}
+
+
+def of_shard(shard: str, script: Iterable[wire.VStreamResponse]) -> list[Item]:
+    """A script of the usual shard as one of another."""
+    moved: list[Item] = []
+    for part in script:
+        for event in part.events:
+            for entry in event.vgtid.shard_gtids:
+                entry.shard = shard
+        moved.append(part)
+    return moved

@@ -3,42 +3,35 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
-from threading import Event
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pytest
 from grpc import StatusCode
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from source_planetscale.config import InvalidPositionPolicy
-from source_planetscale.mysql.key_range import KeyRange
 from source_planetscale.shape import shape_of
 from source_planetscale.state import Reshard, StreamState
-from source_planetscale.sync.reshards import copy_instead, follow, reshard_of, settle
+from source_planetscale.sync.reshards import (
+    copied_anew,
+    copy_instead,
+    follow,
+    go_on,
+    meet_overdue,
+    reshard_of,
+    settle,
+    waiting_in_vain,
+)
 from source_planetscale.vstream.cursor import Cursor
 from unit_tests.support.events import (
     KEYSPACE,
     SHARD,
     TABLE,
-    begin,
-    commit,
-    fields,
     gtid,
-    inserted,
     journal,
-    response,
-    small_copy,
-    vgtid,
 )
-from unit_tests.support.fakes import CONFIG, DEADLINE, FakeVtgate, Item, Reading, broken
-from unit_tests.support.reading import ONE, THREE, TWO, saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from source_planetscale.vstream.wire import vstream_pb2 as wire
 
 FAILED_PRECONDITION = StatusCode.FAILED_PRECONDITION
 SHAPE = shape_of(TABLE.columns)
@@ -209,7 +202,7 @@ def test_shards_that_were_replaced_together_with_a_lost_one_are_given_up_with_it
 
 def test_a_lost_shard_in_whose_place_nothing_is_known_is_kept() -> None:
     lost = state(copied("-80"), copied("80-"))
-    assert copy_instead(lost, "-80", ["-80", "80-"]) == []
+    assert copy_instead(lost, "-80", ["80-"]) == []
     assert lost == state(copied("-80"), copied("80-"))
 
 
@@ -220,196 +213,93 @@ def test_an_end_that_waited_for_a_lost_shard_is_given_up_with_it() -> None:
     assert waiting == state(unfinished("-80"))
 
 
-# In a sync.
+def test_an_end_that_waited_for_a_lost_shard_is_given_up_wherever_the_other_one_was() -> None:
+    """The lost one may come again under its name: it would be taken for the partner then."""
+    merge = reshard(["-80", "80-"], ["-"])
+    waiting = StreamState({"-80": copied("-80"), "80-": copied("80-")}, {"-80": merge})
+    assert copy_instead(waiting, "80-", ["-80", "80-c0", "c0-"]) == [
+        unfinished("-80"),
+        unfinished("80-c0"),
+        unfinished("c0-"),
+    ]
+    assert waiting.reshards == {}
 
 
-def test_a_shard_whose_end_is_saved_is_not_read_again() -> None:
-    """It may be gone by now, and what it had to tell is known."""
-    merge = reshard(["-40", "40-80"], ["-80"])
-    end = [journal(gtid(7), ["-80"], participants=["-40", "40-80"]), vgtid(gtid(7), shard="40-80"), commit()]
-    end[0].journal.shard_gtids[0].gtid = merge.positions["-80"]
-    vtgate = FakeVtgate(
-        {
-            "40-80": [[response(begin(), *end)]],
-            "-80": [
-                [response(begin(), fields(), inserted(ONE), vgtid(gtid(200)), commit())],
-            ],
-        },
-        current={"40-80": gtid(9), "-80": gtid(200)},
+def test_an_end_that_waits_for_a_shard_that_is_copied_after_it_is_given_up_when_a_sync_begins() -> None:
+    merge = reshard(["-80", "80-"], ["-"])
+    waiting = StreamState({"-80": copied("-80"), "80-": unfinished("80-")}, {"-80": merge})
+    assert settled(waiting, "-80", "80-") == state(unfinished("80-"), unfinished("-80"))
+
+
+def test_what_waits_for_an_end_in_a_log_that_is_lost_is_copied() -> None:
+    merge = reshard(["-80", "80-"], ["-"])
+    for serving, new in (["-80", "80-"], ["-80"]), (["-40", "40-80", "80-"], ["-40", "40-80"]):
+        waiting = StreamState({"-80": copied("-80"), "80-": copied("80-")}, {"-80": merge})
+        assert copied_anew(waiting, "80-", serving) == [unfinished(name) for name in new]
+        assert waiting == state(copied("80-"), *(unfinished(name) for name in new))
+
+
+def test_a_shard_that_does_not_serve_is_not_copied_anew_but_those_in_its_place() -> None:
+    lost = state(copied("-80"), copied("80-"))
+    assert copied_anew(lost, "-80", ["-40", "40-80", "80-"]) == [unfinished("-40"), unfinished("40-80")]
+    assert lost == state(copied("80-"), unfinished("-40"), unfinished("40-80"))
+
+
+def test_the_end_of_a_shard_whose_partner_is_not_read_has_those_in_its_place_copied() -> None:
+    merge = reshard(["-80", "80-"], ["-"])
+    alone = ended(copied("-80"), copied("c0-"), by=merge)
+    assert go_on(alone, ["-80", "c0-"]) == []
+    assert waiting_in_vain(alone) == ["-80"]
+    assert settled(alone, "-40", "40-80", "c0-") == state(
+        copied("c0-"), unfinished("-40"), unfinished("40-80")
     )
-    before = saved(copied("-40"), copied("40-80"), reshards={"-40": merge})
-    outcome = Reading(vtgate, shards=("-80",), state=before).run()
-    assert (outcome.error, outcome.ids) == (None, [1])
-    assert outcome.positions == {"-80": gtid(200)}
 
 
-@pytest.mark.usefixtures("_in_no_time")
-def test_what_a_shard_still_tells_that_was_given_up_with_a_lost_one_is_left_out() -> None:
-    gone = broken("shard provided in VGTID, -40, not found in the shop keyspace", FAILED_PRECONDITION)
-    told = Event()
-
-    def wait() -> None:
-        assert told.wait(DEADLINE)
-
-    position = vgtid(gtid(9), shard="40-80")
-    late = response(begin(), fields(), inserted(ONE), position, commit())
-    vtgate = FakeVtgate(
-        {"-40": [[gone]], "40-80": [[wait, late]], "-80": [of_shard("-80", small_copy(TWO, THREE, last=9))]},
-        current=gtid(9),
-    )
-    reading = Reading(
-        vtgate,
-        shards=("-80",),
-        state=saved(copied("-40"), copied("40-80")),
-        config=replace(CONFIG, invalid_position_policy=InvalidPositionPolicy.RESYNC),
-    )
-    outcome = reading.run(on_record=told.set)
-    assert (outcome.error, outcome.ids, outcome.positions) == (None, [2, 3], {"-80": gtid(9)})
+def test_an_end_waits_for_a_shard_that_comes_from_another_one() -> None:
+    merge = reshard(["-80", "80-c0"], ["-c0"])
+    waiting = ended(copied("-80"), copied("80-"), by=merge)
+    assert go_on(waiting, ["-c0", "c0-"]) == []
+    assert settled(waiting, "-c0", "c0-").reshards == {"-80": merge}
 
 
-def of_shard(shard: str, script: Iterable[wire.VStreamResponse]) -> list[Item]:
-    """A script of the usual shard as one of another."""
-    moved: list[Item] = []
-    for part in script:
-        for event in part.events:
-            for entry in event.vgtid.shard_gtids:
-                entry.shard = shard
-        moved.append(part)
-    return moved
+def test_two_shards_do_not_wait_for_each_other() -> None:
+    one, other = reshard(["-80", "80-"], ["-"], 1), reshard(["-80", "80-"], ["-c0", "c0-"], 2)
+    both = StreamState({"-80": copied("-80"), "80-": copied("80-")}, {"-80": one, "80-": other})
+    assert go_on(both, ["-80", "80-"]) == []
+    assert waiting_in_vain(both) == ["-80", "80-"]
+    assert settled(both, "-80", "80-") == state(unfinished("-80"), unfinished("80-"))
 
 
-# Any sequence of reshards and cuts.
+def test_who_waits_for_a_whole_sync_is_copied_unless_a_replica_may_be_behind() -> None:
+    merge = reshard(["-80", "80-"], ["-"])
+    waiting = ended(copied("-80"), by=merge)
+    waiting.cursors["80-"] = copied("80-", 200)
+    before = json.dumps(waiting.to_json())
+    assert meet_overdue(waiting, {}, ["-80", "80-"], copies_again=True) == []
+    assert meet_overdue(waiting, {"-80": merge}, ["-"], copies_again=True) == ["-80"]
+    assert meet_overdue(waiting, {"-80": merge}, ["-80", "80-"], copies_again=False) == ["-80"]
+    assert json.dumps(waiting.to_json()) == before
+    assert meet_overdue(waiting, {"-80": merge}, ["-80", "80-"], copies_again=True) == ["-80"]
+    assert waiting == state(unfinished("-80"), copied("80-", 200))
 
 
-@dataclass
-class Keyspace:
-    """A keyspace that is resharded, and a stream that follows it.
-
-    Attributes:
-        serving: The shards that serve.
-        names_come_again: Whether a shard may have the name of an earlier one.
-        journals: How shards ended, oldest first, of those whose log is still there.
-        names: The names of all shards that there ever were.
-        state: The state of the stream.
-        reshards: How many there have been.
-    """
-
-    names_come_again: bool
-    serving: list[str] = field(default_factory=lambda: ["-"])
-    names: set[str] = field(default_factory=lambda: {"-"})
-    journals: list[Reshard] = field(default_factory=list)
-    state: StreamState = field(default_factory=StreamState)
-    reshards: int = 0
-
-    def reshard(self, first: int, count: int, bounds: set[int]) -> None:
-        """Puts other shards in the place of some that stand side by side."""
-        old = self.serving[first : first + count]
-        low, high = eighths(old[0])[0], eighths(old[-1])[1]
-        edges = sorted({low, high, *(bound for bound in bounds if low < bound < high)})
-        new = [named(start, edges[number]) for number, start in enumerate(edges[:-1], 1)]
-        if not set(new) & (set(old) if self.names_come_again else self.names):
-            self.names.update(new)
-            self.reshards += 1
-            self.journals.append(reshard(old, new, self.reshards))
-            self.serving[first : first + count] = new
-
-    def journal_behind(self, cursor: Cursor) -> Reshard | None:
-        """The next end of a shard behind a position of its log."""
-        return next(
-            (
-                end
-                for end in self.journals
-                if cursor.shard in end.participants and end.number > number_of(cursor)
-            ),
-            None,
-        )
-
-    def is_lost(self, shard: str) -> bool:
-        """Whether a shard is followed whose log is gone."""
-        known = {*self.serving, *(name for end in self.journals for name in end.participants)}
-        return shard in self.state.cursors and shard not in known
+def test_who_waits_for_partners_that_were_copied_from_the_shards_in_their_place_is_so_too() -> None:
+    three = reshard(["-80", "80-"], ["-40", "40-80", "80-"])
+    waiting = ended(copied("80-"), by=three)
+    waiting.cursors |= {"-40": copied("-40"), "40-80": copied("40-80")}
+    assert meet_overdue(waiting, {}, ["-40", "40-80", "80-"], copies_again=False) == ["80-"]
+    assert waiting == state(copied("-40"), copied("40-80"), unfinished("80-"))
 
 
-def number_of(cursor: Cursor) -> int:
-    """The reshard with which a shard began; 0 for the first one, and for a copy."""
-    return int(cursor.position.rpartition("-")[2]) - 100 if cursor.position else 0
+def test_what_serves_is_what_the_ends_tell() -> None:
+    split = ended(copied("-80"), copied("80-"), by=reshard(["-80"], ["-40", "40-80"]))
+    serving = ["-80", "80-"]
+    go_on(split, serving)
+    assert serving == ["80-", "-40", "40-80"]
 
 
-def named(start: int, end: int) -> str:
-    first = "" if start == 0 else f"{start * 32:02x}"
-    last = "" if end == 8 else f"{end * 32:02x}"
-    return f"{first}-{last}"
-
-
-def eighths(shard: str) -> tuple[int, int]:
-    found = KeyRange.of(shard)
-    return found.start >> 61, found.end >> 61
-
-
-def covered(shards: Iterable[str]) -> list[int]:
-    return sorted(part for shard in shards for part in range(*eighths(shard)))
-
-
-@settings(deadline=None)
-@given(st.booleans(), st.data())
-def test_the_shards_that_a_stream_follows_always_tile_the_ids(
-    names_come_again: bool, data: st.DataObject
-) -> None:
-    keyspace = Keyspace(names_come_again)
-    keyspace.state = settled(StreamState(), *keyspace.serving)
-    for _ in range(data.draw(st.integers(1, 20))):
-        action = data.draw(st.sampled_from(["reshard", "reshard", "copy", "read", "read", "cut", "remove"]))
-        if action == "reshard":
-            first = data.draw(st.integers(0, len(keyspace.serving) - 1))
-            count = data.draw(st.integers(1, len(keyspace.serving) - first))
-            keyspace.reshard(first, count, data.draw(st.sets(st.integers(1, 7), max_size=3)))
-        elif action == "remove":
-            # `complete` takes the old shards of the oldest reshard away.
-            del keyspace.journals[:1]
-        elif action == "cut":
-            saved_state = json.loads(json.dumps(keyspace.state.to_json()))
-            keyspace.state = StreamState.parse(saved_state, keyspace=KEYSPACE, stream="orders")
-            settle(keyspace.state, keyspace.serving, KEYSPACE, {})
-        else:
-            shard = data.draw(st.sampled_from(sorted(keyspace.state.cursors)))
-            read_shard(keyspace, shard, to_its_end=action == "read")
-        meet_lost_shards(keyspace)
-        assert covered(keyspace.state.cursors) == list(range(8))
-        assert set(keyspace.state.reshards) <= set(keyspace.state.cursors)
-    for _ in range(2 * keyspace.reshards + 2):
-        sync(keyspace)
-    assert sorted(keyspace.state.cursors) == sorted(keyspace.serving)
-    assert keyspace.state.reshards == {}
-    assert not any(cursor.copying for cursor in keyspace.state.cursors.values())
-
-
-def read_shard(keyspace: Keyspace, shard: str, *, to_its_end: bool) -> None:
-    """Reads a shard: its copy, or up to the journal that ends it."""
-    following = keyspace.state
-    cursor = following.cursors[shard]
-    if cursor.copying and shard in keyspace.serving:
-        following.cursors[shard] = copied(shard, 100 + keyspace.reshards)
-    elif to_its_end and not cursor.copying and shard not in following.reshards:
-        end = keyspace.journal_behind(cursor)
-        if end is not None:
-            following.reshards[shard] = end
-            follow(following)
-
-
-def meet_lost_shards(keyspace: Keyspace) -> None:
-    for shard in list(keyspace.state.cursors):
-        if keyspace.is_lost(shard) and shard not in keyspace.state.reshards:
-            copy_instead(keyspace.state, shard, keyspace.serving)
-    if keyspace.names_come_again:
-        # A copy that is unfinished while its name comes again cannot be told from one of the new shard.
-        for shard in list(keyspace.state.cursors):
-            read_shard(keyspace, shard, to_its_end=False)
-
-
-def sync(keyspace: Keyspace) -> None:
-    """A sync that reads every shard to its end."""
-    settle(keyspace.state, keyspace.serving, KEYSPACE, {})
-    for shard in list(keyspace.state.cursors):
-        if shard in keyspace.state.cursors:
-            read_shard(keyspace, shard, to_its_end=True)
-    meet_lost_shards(keyspace)
+def test_shards_in_between_do_not_serve() -> None:
+    again = ended(copied("-80"), copied("80-"), by=reshard(["-80"], ["-40", "40-80"]))
+    serving = ["-20", "20-40", "40-80", "80-"]
+    go_on(again, serving)
+    assert serving == ["-20", "20-40", "40-80", "80-"]
