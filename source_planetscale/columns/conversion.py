@@ -64,7 +64,7 @@ def _by(rewrite: Callable[[bytes], bytes], encoder: Encoder) -> Conversion:
 
 def _quoted(encoder: Encoder, _target: Column) -> Encoder:
     """The JSON as text: numbers, and times with their offset."""
-    return Rewritten(lambda values: encoder.encode(values)[0], Text())
+    return Rewritten(lambda values: list(encoder.encode(values)[0]), Text())
 
 
 def _float_as_text(encoder: Encoder, _target: Column) -> Encoder:

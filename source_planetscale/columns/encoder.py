@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
 
@@ -51,20 +52,54 @@ class Form(IntEnum):
 
 # A column of values, one after the other, and their form. A bare tuple, for it is made for every column of
 # every batch.
-Encoded: TypeAlias = "tuple[list[bytes], Form]"
+Encoded: TypeAlias = "tuple[Sequence[bytes], Form]"
 
 
-class Moments(list[bytes]):
-    """The texts of a column of dates and times, with what they mean.
+class Moments(Sequence[bytes]):
+    """The texts of a column of dates and times, with what they mean; cut apart when they are asked for.
 
     Attributes:
         moments: A moment per text; one without a zone is UTC or of no zone, as the column has it.
+        whole: None of them has a fraction of a second.
     """
 
-    def __init__(self, texts: Iterable[bytes], moments: Sequence[datetime]) -> None:
-        """Takes the texts and the moments."""
-        super().__init__(texts)
+    def __init__(self, lines: bytes, moments: Sequence[datetime], *, whole: bool) -> None:
+        """Takes what belongs together.
+
+        Args:
+            lines: The texts, separated by newlines.
+            moments: A moment per text.
+            whole: Whether none of them has a fraction of a second, as far as their type tells.
+        """
         self.moments = moments
+        self.whole = whole
+        self._lines = lines
+        self._texts: list[bytes] | None = None
+
+    @property
+    def texts(self) -> list[bytes]:
+        """The texts."""
+        if self._texts is None:
+            self._texts = self._lines.split(b"\n")
+        return self._texts
+
+    def __len__(self) -> int:
+        """Returns their number."""
+        return len(self.moments)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Returns the texts, one after the other."""
+        return iter(self.texts)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[bytes]: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
+        """Returns one text or some."""
+        return self.texts[index]
 
 
 class Encoder(ABC):

@@ -43,6 +43,7 @@ class DateTime(Encoder):
         digits = column_type.arguments[0] if column_type.arguments else 0
         self._padding = (b"" if digits else b".") + b"0" * (_MICROSECOND_DIGITS - digits)
         self._offset = offset
+        self._whole = not digits
         self._width = len("2024-01-02T03:04:05.678901")
 
     def encode(self, values: list[bytes]) -> Encoded:
@@ -52,7 +53,7 @@ class DateTime(Encoder):
         moments = self._moments(lines, len(values))
         if self._offset:
             lines = lines.replace(b"\n", self._offset + b"\n")
-        return Moments(lines[:-1].split(b"\n"), moments), Form.BARE
+        return Moments(lines[:-1], moments, whole=self._whole), Form.BARE
 
     def _moments(self, lines: bytes, count: int) -> list[datetime]:
         line = self._width + 1

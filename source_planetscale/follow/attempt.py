@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from source_planetscale.follow import advice
 from source_planetscale.follow.member import Step
 from source_planetscale.follow.pace import Pace
-from source_planetscale.follow.stall import StallClock
+from source_planetscale.follow.stall import Watch
 from source_planetscale.follow.statements import about_statement
 from source_planetscale.vstream.bundle import Bundle
 from source_planetscale.vstream.errors import VStreamError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from source_planetscale.follow.core import Call, Core
     from source_planetscale.follow.member import Member
     from source_planetscale.follow.selections import Selections
+    from source_planetscale.follow.stall import StallClock
     from source_planetscale.follow.throttling import ThrottleWatch
     from source_planetscale.vstream.reader import ShardReader
     from source_planetscale.vstream.table_reader import RowRun
@@ -65,27 +66,20 @@ class Attempt:
         self._core = core
         self._closing = closing
         self._lane = lane
-        self._stall = stall or StallClock()
+        self._watch = Watch(core.patience.timeout_seconds, stall)
         self._throttling = throttling
-        self._call: Call | None = None
-        self._stalled = False
 
     def look_after(self, where: str) -> None:
         """Ends the running stream if it stalls for the configured time, and tells of long waits before."""
-        idle, timeout = self._stall.idle_seconds, self._core.patience.timeout_seconds
+        idle, timeout = self._watch.clock.idle_seconds, self._core.patience.timeout_seconds
         self._throttling.look(idle)
-        if idle > timeout:
-            self._stalled = True
-            self.cancel()
-        elif self._stall.report_due():
+        if not self._watch.end_if_stalled() and self._watch.clock.report_due():
             held = self._throttling.holds_back
             self._core.logger.info(advice.about_wait(where, idle, timeout, throttled=held))
 
     def cancel(self) -> None:
         """Ends the running stream."""
-        call = self._call
-        if call is not None:
-            call.cancel()
+        self._watch.cancel()
 
     def run(
         self, reader: ShardReader, members: Mapping[str, Member]
@@ -107,7 +101,7 @@ class Attempt:
         except VStreamError as error:
             yield from _steps(reader, members, [], 0, quiet=True)
             self._core.client.reconnect(self._lane)
-            if self._stalled:
+            if self._watch.stalled:
                 return Failure(f"nothing came for {self._core.patience.timeout_seconds:g} seconds")
             words = advice.explain(error, self._core.client.endpoint, self._core.client.keyspace)
             return Failure(words, error)
@@ -121,18 +115,16 @@ class Attempt:
         core.opened.add()
         cursor = next(iter(members.values())).cursor
         columns = {name: table.select.columns for name, table in reader.tables.items() if table.select}
-        call = self._call = core.client.open(cursor, list(members), self._lane, columns)
-        self._stalled = False
-        self._stall.start()
+        call = core.client.open(cursor, list(members), self._lane, columns)
         placed_at = time.monotonic()
         pace = Pace(placed_at, reader.transactions)
-        try:
+        with self._watch.over(call):
             if self._closing.is_set():
                 # `cancel` came before there was a call.
                 return
             for raw in _bundled(call, Bundle(reader.goal)):
                 # Another shard may wait for the reader of stdout, which is no stall of this one's server.
-                with self._stall.held():
+                with self._watch.clock.held():
                     core.turn.__enter__()
                 try:
                     runs = self._take(reader, members, raw)
@@ -149,15 +141,12 @@ class Attempt:
                     # While it waits for room, a thread holds nothing but its finished text.
                     del raw, runs
                     while steps:
-                        with self._stall.held():
+                        with self._watch.clock.held():
                             yield steps.pop(0)
                 finally:
                     core.turn.__exit__(None, None, None)
                 if over:
                     return
-        finally:
-            call.cancel()
-            self._stall.stop()
 
     def _is_over(self, reader: ShardReader) -> bool:
         ended = reader.ended or reader.has_new_source or self._closing.is_set() or not reader.readable
@@ -167,7 +156,7 @@ class Attempt:
         """Whether what was read may be handed over."""
         if reader.unproven and not reader.widens:
             # The proof reads a stream of its own, which is looked after by itself.
-            with self._stall.held():
+            with self._watch.clock.held():
                 self._core.turn.__exit__(None, None, None)
                 try:
                     self._selections.prove(reader)
@@ -180,7 +169,7 @@ class Attempt:
         runs = reader.read(raw)
         self._selections.observe(runs)
         if reader.progress != progress:
-            self._stall.start()
+            self._watch.clock.start()
             self._throttling.went_on()
         for table in reader.tables.values():
             while table.statements:

@@ -20,7 +20,7 @@ from source_planetscale.follow import advice
 from source_planetscale.follow.patience import backoff_seconds
 from source_planetscale.follow.reshaping import may_hold_renames, renames, settled
 from source_planetscale.follow.retries import patiently
-from source_planetscale.follow.stall import StallClock
+from source_planetscale.follow.stall import Watch
 from source_planetscale.shape import shape_of
 from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.errors import VStreamError
@@ -65,21 +65,15 @@ class ShapeFinder:
         self._shard = shard
         self._closing = closing
         self._lane = lane
-        self._call: Call | None = None
-        self._stall = StallClock()
-        self._stalled = False
+        self._watch = Watch(core.patience.timeout_seconds)
 
     def look_after(self) -> None:
         """Ends the running stream if it stalls for the configured time; from any thread."""
-        if self._stall.idle_seconds > self._core.patience.timeout_seconds:
-            self._stalled = True
-            self.cancel()
+        self._watch.end_if_stalled()
 
     def cancel(self) -> None:
         """Ends the wait for the server; from any thread."""
-        call = self._call
-        if call is not None:
-            call.cancel()
+        self._watch.cancel()
 
     def prepare(self, members: Sequence[Member]) -> Unread:
         """Finds shapes that saved cursors do not hold, and the names of today of renamed columns.
@@ -276,33 +270,28 @@ class ShapeFinder:
         if goal.reached_by(cursor.position):
             return found
         core.opened.add()
-        call = self._call = core.client.open(replace(cursor, last_pk=None), names, lane, columns)
+        call = core.client.open(replace(cursor, last_pk=None), names, lane, columns)
         here = cursor.position
-        self._stalled = False
-        self._stall.start()
         try:
-            for event in _events(call):
-                if event.type == wire.VGTID:
-                    here = next((e.gtid for e in event.vgtid.shard_gtids if e.shard == self._shard), here)
-                    self._stall.start()
-                elif event.type == wire.DDL:
-                    statement = ddl.parse(event.statement)
-                    for name in ddl.touches(statement, names):
-                        if statement.effects_on(name) & RESHAPING:
-                            found[name].append((Position.parse(here), statement))
-                # The log of a shard that was replaced ends at its journal.
-                replaced = event.type == wire.JOURNAL and event.journal.migration_type == wire.SHARDS
-                if replaced or (event.type in _ENDS and goal.reached_by(here)):
-                    return found
+            with self._watch.over(call):
+                for event in _events(call):
+                    if event.type == wire.VGTID:
+                        here = next((e.gtid for e in event.vgtid.shard_gtids if e.shard == self._shard), here)
+                        self._watch.clock.start()
+                    elif event.type == wire.DDL:
+                        statement = ddl.parse(event.statement)
+                        for name in ddl.touches(statement, names):
+                            if statement.effects_on(name) & RESHAPING:
+                                found[name].append((Position.parse(here), statement))
+                    # The log of a shard that was replaced ends at its journal.
+                    replaced = event.type == wire.JOURNAL and event.journal.migration_type == wire.SHARDS
+                    if replaced or (event.type in _ENDS and goal.reached_by(here)):
+                        return found
         except VStreamError:
-            if self._stalled:
+            if self._watch.stalled:
                 words = f"nothing came for {core.patience.timeout_seconds:g} seconds"
                 raise VStreamError(grpc.StatusCode.ABORTED, words) from None
             raise
-        finally:
-            self._stall.stop()
-            call.cancel()
-            self._call = None
         raise VStreamError(grpc.StatusCode.ABORTED, "the stream ended early")
 
 

@@ -1,4 +1,4 @@
-"""How long a stream has brought nothing forward."""
+"""How long a stream has brought nothing forward, and its end when that is too long."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from source_planetscale.follow.core import Call
 
 SECONDS_BETWEEN_REPORTS: Final = 30.0
 
@@ -54,3 +56,50 @@ class StallClock:
             return False
         self._reported = now
         return True
+
+
+class Watch:
+    """Looks after the one stream that a thread reads; another thread may end it.
+
+    Attributes:
+        clock: Measures how long the stream has brought nothing forward.
+        stalled: It was ended because of that.
+    """
+
+    def __init__(self, seconds: float, clock: StallClock | None = None) -> None:
+        """Watches nothing yet.
+
+        Args:
+            seconds: How long a stream may bring nothing forward.
+            clock: Measures that; a new clock if None.
+        """
+        self.clock = clock or StallClock()
+        self.stalled = False
+        self._seconds = seconds
+        self._call: Call | None = None
+
+    @contextmanager
+    def over(self, call: Call) -> Iterator[None]:
+        """Looks after a stream, and ends it when the block ends."""
+        self._call, self.stalled = call, False
+        self.clock.start()
+        try:
+            yield
+        finally:
+            self.clock.stop()
+            self._call = None
+            call.cancel()
+
+    def end_if_stalled(self) -> bool:
+        """Ends the stream if it has brought nothing forward for too long; from any thread."""
+        if self.clock.idle_seconds <= self._seconds:
+            return False
+        self.stalled = True
+        self.cancel()
+        return True
+
+    def cancel(self) -> None:
+        """Ends the stream; from any thread."""
+        call = self._call
+        if call is not None:
+            call.cancel()

@@ -66,7 +66,8 @@ class ProtobufRecords(Layout):
         self._stream = wire.AirbyteRecordMessageProtobuf(stream_name=stream)
         if namespace is not None:
             self._stream.stream_namespace = namespace
-        self._heads = _Heads()
+        # By the size of what the values stand behind.
+        self._heads: dict[int, _Heads] = {}
         names = sorted(properties, key=lambda name: name.encode("utf-16-be"))
         self._kinds = [(name, kind_of(properties[name])) for name in names]
 
@@ -98,19 +99,25 @@ class ProtobufRecords(Layout):
         record.emitted_at_ms = emitted_at_ms
         record.partition_id = partition or ""
         start = record.SerializeToString()
+        heads = self._heads.get(len(start))
+        if heads is None:
+            heads = self._heads[len(start)] = _Heads(len(start))
         pieces: list[bytes] = [start] * (3 * len(bodies))
-        sizes = map(len(start).__add__, map(len, bodies))
-        pieces[::3] = map(self._heads.__getitem__, sizes)
+        pieces[::3] = map(heads.__getitem__, map(len, bodies))
         pieces[2::3] = bodies
         return b"".join(pieces)
 
 
 class _Heads(dict[int, bytes]):
-    """What stands before a record, by its size."""
+    """What stands before a record, by the size of its values behind a start of one size."""
+
+    def __init__(self, size_of_start: int) -> None:
+        super().__init__()
+        self._size_of_start = size_of_start
 
     def __missing__(self, size: int) -> bytes:
-        record = _RECORD + varint(size)
-        head = self[size] = varint(len(record) + size) + record
+        record = _RECORD + varint(self._size_of_start + size)
+        head = self[size] = varint(len(record) + self._size_of_start + size) + record
         return head
 
 

@@ -12,13 +12,13 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from itertools import repeat
-from operator import attrgetter, sub
+from operator import add, attrgetter, sub
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from source_planetscale.columns import Form, Moments
-from source_planetscale.records.varints import LENGTH_DELIMITED, VARINT, fields, varint
+from source_planetscale.records.varints import LENGTH_DELIMITED, VARINT, Fields, fields, varint
 from source_planetscale.records.wire import airbyte_pb2 as wire
 
 if TYPE_CHECKING:
@@ -205,8 +205,7 @@ class Date(Kind):
         since = _since_epoch(values, form)
         if any(moment.seconds or moment.microseconds for moment in since):
             raise ValueError("not a date alone")
-        days = fields(wire.SignedColumn(date=[moment.days for moment in since]))
-        return list(map(self._prefixes.__getitem__, map(len, days))), days
+        return _prefixed(self._prefixes, fields(wire.SignedColumn, "date", list(map(_DAYS, since))))
 
 
 class Timestamp(Kind):
@@ -220,18 +219,11 @@ class Timestamp(Kind):
         """Implements `Kind.encode`."""
         since = _since_epoch(values, form)
         seconds = [moment.days * _DAY_SECONDS + moment.seconds for moment in since]
-        nanos: list[int] = []
-        if any(map(_MICROSECONDS, since)):
+        parts = [fields(wire.SignedColumn, "first", seconds)]
+        if _has_fractions(values, since):
             nanos = [moment.microseconds * 1000 for moment in since]
-        return _messages(self._prefixes, fields(wire.SignedColumn(first=seconds)), nanos)
-
-
-class _Days(dict[int, bytes]):
-    """Days since 1970-01-01 as the field 1 of a message: far fewer of them than of values."""
-
-    def __missing__(self, days: int) -> bytes:
-        field = self[days] = wire.SignedColumn(first=[days]).SerializeToString()
-        return field
+            parts.append(fields(wire.UnsignedColumn, "second", nanos))
+        return _prefixed(self._prefixes, *parts)
 
 
 class LocalTimestamp(Kind):
@@ -240,17 +232,16 @@ class LocalTimestamp(Kind):
     def __init__(self) -> None:
         """Compiles nothing."""
         self._prefixes = _Prefixes(_Value.TIMESTAMP_WITHOUT_TIMEZONE_FIELD_NUMBER)
-        self._days = _Days()
 
     def encode(self, values: Sequence[bytes], form: Form) -> Sequence[Sequence[bytes]]:
         """Implements `Kind.encode`."""
         since = _since_epoch(values, form)
-        days = list(map(self._days.__getitem__, map(_DAYS, since)))
-        if any(map(_MICROSECONDS, since)):
+        days = fields(wire.SignedColumn, "first", list(map(_DAYS, since)))
+        if _has_fractions(values, since):
             nanos = [moment.seconds * _NANOS + moment.microseconds * 1000 for moment in since]
         else:
             nanos = [moment.seconds * _NANOS for moment in since]
-        return _messages(self._prefixes, days, nanos)
+        return _prefixed(self._prefixes, days, fields(wire.UnsignedColumn, "second", nanos))
 
 
 def _since_epoch(values: Sequence[bytes], form: Form) -> list[timedelta]:
@@ -272,12 +263,21 @@ def _moments(values: Sequence[bytes], form: Form) -> Sequence[datetime]:
     return moments
 
 
-def _messages(prefixes: _Prefixes, first: list[bytes], second: list[int]) -> Sequence[Sequence[bytes]]:
-    """Messages of a field 1 and, if there are any, numbers without a sign in a field 2."""
-    if not second:
-        return list(map(prefixes.__getitem__, map(len, first))), first
-    bodies = list(map(bytes.__add__, first, fields(wire.UnsignedColumn(second=second))))
-    return list(map(prefixes.__getitem__, map(len, bodies))), bodies
+def _has_fractions(values: Sequence[bytes], since: Sequence[timedelta]) -> bool:
+    if isinstance(values, Moments) and values.whole:
+        return False
+    return any(map(_MICROSECONDS, since))
+
+
+def _prefixed(prefixes: Mapping[int, bytes], *parts: Fields) -> Sequence[Sequence[bytes]]:
+    """Values of some fields each, and what stands before them by their size."""
+    count = len(parts[0].texts)
+    if all(part.width for part in parts):
+        before = [prefixes[sum(part.width for part in parts)]] * count
+    else:
+        sizes = [map(len, part.texts) for part in parts]
+        before = list(map(prefixes.__getitem__, sizes[0] if len(parts) == 1 else map(add, *sizes)))
+    return before, *(part.texts for part in parts)
 
 
 class LocalTime(Kind):
@@ -289,8 +289,8 @@ class LocalTime(Kind):
 
     def encode(self, values: Sequence[bytes], form: Form) -> Sequence[Sequence[bytes]]:
         """Implements `Kind.encode`."""
-        nanos = fields(wire.UnsignedColumn(time_without_timezone=_nanos_of_day(values, form)))
-        return list(map(self._prefixes.__getitem__, map(len, nanos))), nanos
+        nanos = _nanos_of_day(values, form)
+        return _prefixed(self._prefixes, fields(wire.UnsignedColumn, "time_without_timezone", nanos))
 
 
 class Time(Kind):
@@ -302,8 +302,8 @@ class Time(Kind):
 
     def encode(self, values: Sequence[bytes], form: Form) -> Sequence[Sequence[bytes]]:
         """Implements `Kind.encode`."""
-        nanos = fields(wire.UnsignedColumn(first=_nanos_of_day(values, form)))
-        return list(map(self._prefixes.__getitem__, map(len, nanos))), nanos
+        nanos = _nanos_of_day(values, form)
+        return _prefixed(self._prefixes, fields(wire.UnsignedColumn, "first", nanos))
 
 
 def _nanos_of_day(values: Sequence[bytes], form: Form) -> list[int]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def complete(encoded: Encoded) -> list[bytes]:
     """The JSON of an encoded column."""
     values, form = encoded
-    return values if form is Form.JSON else [orjson.dumps(value.decode()) for value in values]
+    return list(values) if form is Form.JSON else [orjson.dumps(value.decode()) for value in values]
 
 
 def encode_each(encoder: Encoder, values: list[bytes]) -> list[bytes | None]:
