@@ -19,6 +19,7 @@ from source_planetscale.records.added import (
     metadata_text,
 )
 from source_planetscale.records.encoded import Cells
+from source_planetscale.records.kept import Kept
 from source_planetscale.records.layout import Format, Layout
 from source_planetscale.records.protobuf_kinds import NULL, kind_of
 from source_planetscale.records.varints import LENGTH_DELIMITED, varint
@@ -99,26 +100,23 @@ class ProtobufRecords(Layout):
         record.emitted_at_ms = emitted_at_ms
         record.partition_id = partition or ""
         start = record.SerializeToString()
-        heads = self._heads.get(len(start))
-        if heads is None:
-            heads = self._heads[len(start)] = _Heads(len(start))
+        heads = self._heads.setdefault(len(start), _Heads(len(start)))
         pieces: list[bytes] = [start] * (3 * len(bodies))
         pieces[::3] = map(heads.__getitem__, map(len, bodies))
         pieces[2::3] = bodies
         return b"".join(pieces)
 
 
-class _Heads(dict[int, bytes]):
+class _Heads(Kept):
     """What stands before a record, by the size of its values behind a start of one size."""
 
     def __init__(self, size_of_start: int) -> None:
         super().__init__()
         self._size_of_start = size_of_start
 
-    def __missing__(self, size: int) -> bytes:
-        record = _RECORD + varint(self._size_of_start + size)
-        head = self[size] = varint(len(record) + self._size_of_start + size) + record
-        return head
+    def _make(self, number: int) -> bytes:
+        record = _RECORD + varint(self._size_of_start + number)
+        return varint(len(record) + self._size_of_start + number) + record
 
 
 def _encode(kind: Kind, cells: Cells) -> tuple[Sequence[Sequence[bytes]], Sequence[int]]:

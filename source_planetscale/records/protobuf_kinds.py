@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from source_planetscale.columns import Form, Moments
+from source_planetscale.records.kept import Kept
 from source_planetscale.records.varints import LENGTH_DELIMITED, VARINT, Fields, fields, varint
 from source_planetscale.records.wire import airbyte_pb2 as wire
 
@@ -58,17 +59,16 @@ class Kind(ABC):
         """
 
 
-class _Prefixes(dict[int, bytes]):
+class _Prefixes(Kept):
     """What stands before the bytes of a value, by their number."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self._tag = bytes([number << 3 | LENGTH_DELIMITED])
 
-    def __missing__(self, size: int) -> bytes:
-        value = self._tag + varint(size)
-        prefix = self[size] = _DATA + varint(len(value) + size) + value
-        return prefix
+    def _make(self, number: int) -> bytes:
+        value = self._tag + varint(number)
+        return _DATA + varint(len(value) + number) + value
 
 
 class _Delimited(Kind):
@@ -185,12 +185,11 @@ class Boolean(Kind):
         return self._true if float(value) else self._false
 
 
-class _Sized(dict[int, bytes]):
+class _Sized(Kept):
     """What stands before a value, by its size."""
 
-    def __missing__(self, size: int) -> bytes:
-        prefix = self[size] = _DATA + varint(size)
-        return prefix
+    def _make(self, number: int) -> bytes:
+        return _DATA + varint(number)
 
 
 class Date(Kind):
@@ -226,22 +225,41 @@ class Timestamp(Kind):
         return _prefixed(self._prefixes, *parts)
 
 
+class _Days(Kept):
+    """Days since 1970-01-01 behind what stands before their value, by their number."""
+
+    def __init__(self, prefixes: Mapping[int, bytes], width: int) -> None:
+        """Takes how many bytes of the value follow."""
+        super().__init__()
+        self._prefixes = prefixes
+        self._width = width
+
+    def _make(self, number: int) -> bytes:
+        (field,) = fields(wire.SignedColumn, "first", [number]).texts
+        return self._prefixes[len(field) + self._width] + field
+
+
 class LocalTimestamp(Kind):
     """Days since 1970-01-01, and nanoseconds of the day."""
 
     def __init__(self) -> None:
         """Compiles nothing."""
         self._prefixes = _Prefixes(_Value.TIMESTAMP_WITHOUT_TIMEZONE_FIELD_NUMBER)
+        self._days: dict[int, _Days] = {}
 
     def encode(self, values: Sequence[bytes], form: Form) -> Sequence[Sequence[bytes]]:
         """Implements `Kind.encode`."""
         since = _since_epoch(values, form)
-        days = fields(wire.SignedColumn, "first", list(map(_DAYS, since)))
         if _has_fractions(values, since):
             nanos = [moment.seconds * _NANOS + moment.microseconds * 1000 for moment in since]
         else:
             nanos = [moment.seconds * _NANOS for moment in since]
-        return _prefixed(self._prefixes, days, fields(wire.UnsignedColumn, "second", nanos))
+        of_day = fields(wire.UnsignedColumn, "second", nanos)
+        if not of_day.width:
+            days = fields(wire.SignedColumn, "first", list(map(_DAYS, since)))
+            return _prefixed(self._prefixes, days, of_day)
+        openings = self._days.setdefault(of_day.width, _Days(self._prefixes, of_day.width))
+        return list(map(openings.__getitem__, map(_DAYS, since))), of_day.texts
 
 
 def _since_epoch(values: Sequence[bytes], form: Form) -> list[timedelta]:

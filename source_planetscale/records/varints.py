@@ -9,15 +9,17 @@ import re
 from struct import unpack
 from typing import TYPE_CHECKING, NamedTuple
 
-from source_planetscale.records.wire import airbyte_pb2 as wire
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from source_planetscale.records.wire import airbyte_pb2 as wire
 
 # Wire types.
 VARINT = 0
 LENGTH_DELIMITED = 2
 
+# 1 for a byte behind which a number goes on.
+_IS_CONTINUED = bytes(0x80) + b"\1" * 0x80
 _FIELD = re.compile(rb"[\x00-\x7f][\x80-\xff]*[\x00-\x7f]")
 
 
@@ -54,11 +56,8 @@ def fields(
         numbers: At least one number.
     """
     text = column(**{name: numbers}).SerializeToString()
-    low, high = min(numbers), max(numbers)
-    # A number with a sign has one bit more: 0, -1, 1, -2 are written as 0, 1, 2, 3.
-    sign = 1 if column is wire.SignedColumn else 0
-    sizes = [max((end.bit_length() + sign + 6) // 7, 1) for end in (low, high)]
-    if low >= 0 and sizes[0] == sizes[1]:
-        width = len(text) // len(numbers)
+    width, rest = divmod(len(text), len(numbers))
+    # One byte below 0x80 is the tag, the next one ends the number.
+    if not rest and text.translate(_IS_CONTINUED) == b"\0%b\0" % (b"\1" * (width - 2)) * len(numbers):
         return Fields(unpack(f"{width}s" * len(numbers), text), width)
     return Fields(_FIELD.findall(text))
