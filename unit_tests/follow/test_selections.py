@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -14,15 +12,12 @@ from hypothesis import strategies as st
 
 from source_planetscale.endpoint import TabletType
 from source_planetscale.follow import selections
-from source_planetscale.follow.core import Core
-from source_planetscale.follow.member import Member, Step
-from source_planetscale.follow.patience import Patience
-from source_planetscale.follow.positions import ShardPositions
-from source_planetscale.follow.shard import ShardFollower
+from source_planetscale.follow.member import Member
 from source_planetscale.mysql.database import BinlogStatus
 from source_planetscale.shape import shape_of
 from source_planetscale.table import Column, Table
 from source_planetscale.vstream.errors import VStreamError
+from unit_tests.support import following
 from unit_tests.support.events import (
     KEYSPACE,
     NOON,
@@ -41,15 +36,15 @@ from unit_tests.support.events import (
     vgtid,
 )
 from unit_tests.support.fakes import FakeDatabase, FakeVtgate
-from unit_tests.support.readers import images
+from unit_tests.support.following import scripted
 from unit_tests.support.reading import ONE, START, TWO, after
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from source_planetscale.errors import SourceError
     from source_planetscale.vstream.cursor import Cursor
     from unit_tests.support.fakes import Script
+    from unit_tests.support.following import Followed
 
 NARROW = replace(TABLE, columns=TABLE.columns[:2])
 WANTED = frozenset({"id", "label"})
@@ -66,41 +61,8 @@ def _worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selections, "WORTH_A_STREAM_BYTES", 0)
 
 
-@dataclass
-class Followed:
-    """What following a shard gave: the rows by the names of their columns, and the last steps."""
-
-    rows: list[dict[str, bytes | None]] = field(default_factory=list)
-    ended: dict[str, Step] = field(default_factory=dict)
-    cursors: list[Cursor] = field(default_factory=list)
-
-    @property
-    def ids(self) -> list[int]:
-        return [int(row["id"] or b"") for row in self.rows]
-
-    @property
-    def errors(self) -> list[SourceError]:
-        return [step.error for step in self.ended.values() if step.error is not None]
-
-
 def followed(vtgate: FakeVtgate, *members: Member, database: FakeDatabase | None = None) -> Followed:
-    database = database or FakeDatabase(found=[member.table for member in members])
-    patience = Patience(max_retries=2, timeout_seconds=60, least_seconds=0, copies_again=False)
-    positions = ShardPositions(patience, vtgate, database, threading.Event())
-    core = Core(vtgate, database, positions, patience, logging.getLogger("test"), track_changes=True)
-    result = Followed()
-    for step in ShardFollower(core, members, threading.Event()).steps():
-        for run in step.runs:
-            names = [column.target.name if column.target else "" for column in run.fields.columns]
-            result.rows += [dict(zip(names, image, strict=True)) for image in images([run])]
-        result.cursors.append(step.cursor)
-        if step.ended:
-            result.ended[step.table] = step
-    return result
-
-
-def scripted(*scripts: Script) -> FakeVtgate:
-    return FakeVtgate({SHARD: list(scripts)})
+    return following.followed(vtgate, *members, database=database, track_changes=True)
 
 
 def member(cursor: Cursor = START, table: Table = TABLE) -> Member:
@@ -134,7 +96,7 @@ def test_a_copy_has_its_list_from_the_start() -> None:
 )
 def test_a_copy_has_no_list_where_there_is_no_use_or_no_certainty(other: Member) -> None:
     vtgate = FakeVtgate({SHARD: lambda _cursor: small_copy(ONE, TWO)})
-    assert followed(vtgate, other).errors == []
+    assert followed(vtgate, other).errors == {}
     assert not any(vtgate.columns)
 
 
@@ -149,14 +111,14 @@ def test_a_copy_has_no_list_where_there_is_no_use_or_no_certainty(other: Member)
 )
 def test_a_copy_has_no_list_where_the_server_may_not_understand_it(database: FakeDatabase) -> None:
     vtgate = scripted(small_copy(ONE, TWO))
-    assert followed(vtgate, member(), database=database).ids == [1, 2]
+    assert followed(vtgate, member(), database=database).ids == {"orders": [1, 2]}
     assert vtgate.columns == [{}]
 
 
 def test_replicas_whose_table_cannot_be_asked_for_have_no_lists() -> None:
     vtgate = scripted(small_copy(ONE, TWO))
     vtgate.keyspace = replace(vtgate.keyspace, tablet_type=TabletType.REPLICA)
-    assert followed(vtgate, member()).ids == [1, 2]
+    assert followed(vtgate, member()).ids == {"orders": [1, 2]}
     assert vtgate.columns == [{}]
 
 
@@ -172,12 +134,12 @@ def test_catch_up_begins_with_all_columns_and_has_a_list_once_it_is_worth_it(
     )
     result = followed(vtgate, member(after(5)))
     assert vtgate.columns == [{}, ASKED]
-    assert (result.ids, result.errors) == ([1, 2], [])
+    assert (result.ids, result.errors) == ({"orders": [1, 2]}, {})
 
 
 def test_what_a_few_changes_bring_is_not_worth_a_list() -> None:
     vtgate = scripted([transaction(6, fields(at=NOON), inserted(ONE)), transaction(10)])
-    assert followed(vtgate, member(after(5))).ids == [1]
+    assert followed(vtgate, member(after(5))).ids == {"orders": [1]}
     assert vtgate.columns == [{}]
 
 
@@ -198,7 +160,7 @@ def test_a_list_that_the_server_refuses_is_no_failure(code: str, words: str) -> 
     vtgate = scripted([error], [transaction(6, fields(at=NOON), inserted(ONE)), transaction(10)])
     result = followed(vtgate, member(after(5)))
     assert vtgate.columns == [ASKED, {}]
-    assert (result.ids, result.errors) == ([1], [])
+    assert (result.ids, result.errors) == ({"orders": [1]}, {})
 
 
 @pytest.mark.usefixtures("_worth_it")
@@ -213,7 +175,7 @@ def test_only_the_table_that_is_named_loses_its_list() -> None:
 def test_a_lost_connection_keeps_the_list() -> None:
     error = VStreamError(grpc.StatusCode.UNAVAILABLE, "gone")
     vtgate = scripted([error], [transaction(10)])
-    assert followed(vtgate, member(after(5))).errors == []
+    assert followed(vtgate, member(after(5))).errors == {}
     assert vtgate.columns == [ASKED, ASKED]
 
 
@@ -267,7 +229,7 @@ def test_a_copy_whose_proof_fails_begins_with_all_columns_before_a_row_is_out() 
     result = followed(vtgate, replace(member(), copy_starts_again=False), database=Altering())
     assert vtgate.columns == [ASKED, {}]
     assert result.rows[0] == {"id": b"1", "label": b"one", "note": b"x"}
-    assert (result.ids, result.errors) == ([1, 2], [])
+    assert (result.ids, result.errors) == ({"orders": [1, 2]}, {})
 
 
 # A tablet at any moment.
@@ -384,11 +346,13 @@ def test_no_value_is_wrong_and_no_row_is_lost_whenever_columns_change_their_plac
         patch.setattr("source_planetscale.vstream.bundle.Bundle.due", lambda _bundle, _now: not together)
         patch.setattr(selections, "WORTH_A_STREAM_BYTES", data.draw(st.sampled_from([0, 1, 4])))
         result = followed(tablet, Member(today, start, wanted=wanted), database=TabletDatabase(tablet))
-    assert result.errors == []
-    assert [row["a"] for row in result.rows] == [b"%d" % (10 * number) for number in result.ids]
+    assert result.errors == {}
+    assert [row["a"] for row in result.rows] == [
+        b"%d" % (10 * number) for number in result.ids.get("orders", [])
+    ]
     last = int(result.ended["orders"].cursor.position.rpartition("-")[2]) - 1
     first = begun if start.position else 0
-    assert sorted(result.ids) == [n for n in range(first + 1, last + 1) if not log[n - 1]]
+    assert sorted(read) == [n for n in range(first + 1, last + 1) if not log[n - 1]]
     for cursor in result.cursors:
         if cursor.position and cursor.shape is not None:
             number = int(cursor.position.rpartition("-")[2]) - 1

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -12,18 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from source_planetscale.errors import ConfigError, SourceError, TransientError
-from source_planetscale.follow.core import Core
-from source_planetscale.follow.member import Member, Step
-from source_planetscale.follow.patience import Patience
-from source_planetscale.follow.positions import ShardPositions
+from source_planetscale.errors import ConfigError, TransientError
+from source_planetscale.follow.member import Member
 from source_planetscale.follow.shard import ShardFollower
 from source_planetscale.shape import shape_of
 from source_planetscale.table import Column
 from unit_tests.support.events import (
     KEYLESS,
     NOON,
-    SHARD,
     TABLE,
     begin,
     change,
@@ -43,6 +38,7 @@ from unit_tests.support.events import (
     vgtid,
 )
 from unit_tests.support.fakes import FakeDatabase, FakeVtgate, Item, Script, broken
+from unit_tests.support.following import core_of, followed, scripted
 from unit_tests.support.model import TABLES, Log, Server, logs_of
 from unit_tests.support.readers import images
 from unit_tests.support.reading import ONE, START, THREE, TWO, after
@@ -57,65 +53,6 @@ PARTS = replace(TABLE, name="parts")
 UNKNOWN = grpc.StatusCode.UNKNOWN
 
 pytestmark = pytest.mark.usefixtures("no_waits")
-
-
-@dataclass
-class Followed:
-    """What following a shard gave each table."""
-
-    values: dict[str, list[tuple[bytes | None, ...]]] = field(default_factory=dict)
-    targets: dict[str, list[str | None]] = field(default_factory=dict)
-    ended: dict[str, Step] = field(default_factory=dict)
-
-    @property
-    def ids(self) -> dict[str, list[int]]:
-        return {name: [int(value[0] or b"") for value in rows] for name, rows in self.values.items()}
-
-    @property
-    def errors(self) -> dict[str, SourceError]:
-        return {name: step.error for name, step in self.ended.items() if step.error is not None}
-
-    @property
-    def positions(self) -> dict[str, str]:
-        return {name: step.cursor.position for name, step in self.ended.items()}
-
-
-def core_of(vtgate: FakeVtgate, database: FakeDatabase, **more: Any) -> Core:
-    patience = Patience(
-        max_retries=2, timeout_seconds=60, least_seconds=0, copies_again=more.get("resync", False)
-    )
-    positions = ShardPositions(patience, vtgate, database, threading.Event())
-    return Core(
-        vtgate,
-        database,
-        positions,
-        patience,
-        logging.getLogger("test"),
-        track_changes=more.get("track_changes", False),
-    )
-
-
-def followed(
-    vtgate: FakeVtgate, *members: Member, database: FakeDatabase | None = None, **more: Any
-) -> Followed:
-    database = database or FakeDatabase(found=[member.table for member in members])
-    follower = ShardFollower(core_of(vtgate, database, **more), members, threading.Event())
-    result = Followed()
-    for step in follower.steps():
-        for run in step.runs:
-            assert run.table == step.table
-            result.values.setdefault(step.table, []).extend(tuple(image) for image in images([run]))
-            result.targets[step.table] = [
-                column.target.name if column.target else None for column in run.fields.columns
-            ]
-        if step.ended:
-            assert step.table not in result.ended
-            result.ended[step.table] = step
-    return result
-
-
-def scripted(*scripts: Script) -> FakeVtgate:
-    return FakeVtgate({SHARD: list(scripts)})
 
 
 def both(orders: Cursor, parts: Cursor) -> tuple[Member, Member]:
