@@ -7,9 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.data import (
@@ -22,7 +20,19 @@ from bench.data import (
     state_of,
 )
 from bench.many_tables import Many, many_tables
-from bench.measure import Cost, best, discarded_pipe, discarded_sockets, discovered, files, read, run_python
+from bench.measure import (
+    Cost,
+    best,
+    by_processes,
+    discarded_pipe,
+    discarded_sockets,
+    discovered,
+    files,
+    floor_of,
+    read,
+    run_python,
+    timed,
+)
 from bench.terms import Line, Size
 from embedded_database.relay import Relay, delay
 
@@ -69,7 +79,7 @@ class Bench:
             cdk = best(run_python("-c", "import airbyte_cdk") for _ in rounds)
             spec = best(run_python("-m", "source_planetscale", "spec") for _ in rounds)
             check = best(run_python("-m", "source_planetscale", "check", *config) for _ in rounds)
-            start = best(_timed(self.config("one"), "tiny") for _ in rounds)
+            start = best(timed(self.config("one"), "tiny") for _ in rounds)
         self._start_cpu = start.own["cpu"]
         yield Line("start-up: `import airbyte_cdk` alone", _both(cdk))
         yield Line("start-up: `spec`", f"{_both(spec)}, {spec.cpu - cdk.cpu:+.2f} s CPU to the CDK alone")
@@ -82,8 +92,8 @@ class Bench:
         config = self.config("one")
         floors, costs = [], []
         for _ in range(self.size.rounds):
-            floors.append(_floor(config, "million"))
-            costs.append(_timed(config, "million"))
+            floors.append(floor_of(config, "million"))
+            costs.append(timed(config, "million"))
         floor, cost = best(floors), best(costs)
         yield Line("copy: receiving alone", f"{_both(floor)} for {self.size.rows:,} rows")
         self._copy_us = self._cpu_us(cost, self.size.rows)
@@ -122,7 +132,7 @@ class Bench:
         stream = discovered(config, "million")
         rounds = range(self.size.rounds)
         with discarded_pipe() as pipe:
-            piped = best(_timed(config, stream, stdout=pipe) for _ in rounds)
+            piped = best(timed(config, stream, stdout=pipe) for _ in rounds)
         yield self._carried("stdout, through a pipe", piped)
         lines_us: float = self._cpu_us(piped, self.size.rows)
         for serialization in ("JSONL", "PROTOBUF"):
@@ -130,7 +140,7 @@ class Bench:
                 costs = []
                 for _ in rounds:
                     with discarded_sockets(clients, serialization) as environment:
-                        costs.append(_timed(config, stream, environment=environment))
+                        costs.append(timed(config, stream, environment=environment))
                 cost = best(costs)
                 if (serialization, clients) == ("JSONL", 1):
                     lines_us = self._cpu_us(cost, self.size.rows)
@@ -149,7 +159,7 @@ class Bench:
             run_python("-m", "bench.shares", "record", recording, *options)
             for _ in range(self.size.rounds):
                 for processes, found in seconds.items():
-                    found.append(_by_processes(processes, directory, recording, options))
+                    found.append(by_processes(processes, directory, recording, options))
         one, two = (min(found) for found in seconds.values())
         yield Line(
             "2 shards over 2 sockets, PROTOBUF: a process for each (prototype)",
@@ -179,8 +189,8 @@ class Bench:
             rows = self.size.changes if rows_each > 1 else self.size.changes // 10
             state = state_of(config, ["changing"], self.cluster.shards("one"))
             change_rows(self.cluster, "one", "changing", rows, rows_each)
-            floor = best(_floor(config, "changing", state) for _ in range(self.size.rounds))
-            cost = best(_timed(config, "changing", state=state) for _ in range(self.size.rounds))
+            floor = best(floor_of(config, "changing", state) for _ in range(self.size.rounds))
+            cost = best(timed(config, "changing", state=state) for _ in range(self.size.rounds))
             us = self._cpu_us(cost, rows)
             ratio = us / self._copy_us
             yield Line(
@@ -196,8 +206,8 @@ class Bench:
         for number, kind in enumerate(KINDS):
             table = f"kind_{number}"
             self._table("one", table, kind, self.size.kind_rows)
-            floor = _floor(config, table)
-            cost = best(_timed(config, table) for _ in range(self.size.rounds))
+            floor = floor_of(config, table)
+            cost = best(timed(config, table) for _ in range(self.size.rounds))
             us = self._cpu_us(cost, self.size.kind_rows)
             size = floor.peak_mb / self.size.kind_rows * 1e6
             yield Line(
@@ -221,7 +231,7 @@ class Bench:
         costs: dict[str, list[Cost]] = {what: [] for what in reads}
         for _ in range(self.size.rounds):
             for what, stream in reads.items():
-                costs[what].append(_timed(config, stream))
+                costs[what].append(timed(config, stream))
         everything, selected, never = (best(found).own for found in costs.values())
         for what, own in zip(reads, (everything, selected, never), strict=True):
             yield Line(
@@ -285,7 +295,7 @@ class Bench:
             self._table("two", table, Kind("narrow", {"qty": ("int", "n")}), 10)
         config = self.config("two")
         state = state_of(config, tables, self.cluster.shards("two"))
-        counted = _timed(config, *tables, state=state).own
+        counted = timed(config, *tables, state=state).own
         lookups, streams = counted.get("current_position", 0), counted.get("open", 0)
         yield Line(
             f"nothing new: {_NOTHING_NEW_TABLES} tables on 2 shards",
@@ -369,7 +379,7 @@ class Bench:
         return (cost.own["cpu"] - self._start_cpu) / rows * 1e6
 
     def _point(self, curve: str, amount: int, config: dict[str, object], tables: Sequence[str]) -> None:
-        own = best(_timed(config, *tables) for _ in range(self.size.rounds)).own
+        own = best(timed(config, *tables) for _ in range(self.size.rounds)).own
         self.curves.setdefault(curve, []).append((amount, own["seconds"], own["cpu"]))
 
 
@@ -380,55 +390,8 @@ def _without(stream: Mapping[str, Any], column: str) -> Mapping[str, object]:
     return {**stream, "json_schema": {**schema, "properties": properties}}
 
 
-def _by_processes(processes: int, directory: str, recording: str, options: Sequence[str]) -> float:
-    """Seconds that so many processes take for two shards and two sockets between them."""
-    paths = [f"{directory}/{number}.sock" for number in range(2)]
-    each = 2 // processes
-    with ExitStack() as stack:
-        writers = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [
-                        *(sys.executable, "-m", "bench.shares", "write", recording, options[1], options[3]),
-                        str(each),
-                        *paths[number * each : (number + 1) * each],
-                    ],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                )
-            )
-            for number in range(processes)
-        ]
-        reader = stack.enter_context(subprocess.Popen([sys.executable, "-m", "bench.discard", *paths]))
-        for writer in writers:
-            assert writer.stdout is not None
-            assert writer.stdout.readline() == b"ready\n"
-        started = time.monotonic()
-        for writer in writers:
-            assert writer.stdin is not None
-            writer.stdin.write(b"\n")
-            writer.stdin.flush()
-        reader.wait()
-        seconds = time.monotonic() - started
-    for path in paths:
-        Path(path).unlink(missing_ok=True)
-    return seconds
-
-
 def _both(cost: Cost) -> str:
     return f"{cost.seconds:.2f} s wall, {cost.cpu:.2f} s CPU"
-
-
-def _timed(
-    config: dict[str, object], *tables: str | Mapping[str, object], state: object = None, **options: Any
-) -> Cost:
-    return read(config, *tables, state=state, module=("bench.timed", "read"), keep_own=True, **options)
-
-
-def _floor(config: dict[str, object], table: str, state: object = None) -> Cost:
-    """The floor's own seconds and CPU; in place of the peak the megabytes received."""
-    found = json.loads(read(config, table, state=state, module=("bench.floor",), keep_output=True).output)
-    return Cost(found["seconds"], found["cpu"], found["bytes"] / 1e6)
 
 
 SECTIONS = (

@@ -347,9 +347,8 @@ def test_no_value_is_wrong_and_no_row_is_lost_whenever_columns_change_their_plac
         patch.setattr(selections, "WORTH_A_STREAM_BYTES", data.draw(st.sampled_from([0, 1, 4])))
         result = followed(tablet, Member(today, start, wanted=wanted), database=TabletDatabase(tablet))
     assert result.errors == {}
-    assert [row["a"] for row in result.rows] == [
-        b"%d" % (10 * number) for number in result.ids.get("orders", [])
-    ]
+    read = result.ids.get("orders", [])
+    assert [row["a"] for row in result.rows] == [b"%d" % (10 * number) for number in read]
     last = int(result.ended["orders"].cursor.position.rpartition("-")[2]) - 1
     first = begun if start.position else 0
     assert sorted(read) == [n for n in range(first + 1, last + 1) if not log[n - 1]]
