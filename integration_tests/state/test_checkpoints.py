@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from embedded_database.relay import Relay, refuse, stall
+from embedded_database.relay import Relay, hold, refuse, stall
 from embedded_database.relay import cut as cut_after
 from integration_tests.support.command import Command, Run, configured, cursors, read, read_well
 from integration_tests.support.tables import create, executed_position, insert, on_shard
@@ -173,10 +173,14 @@ def test_a_cut_copy_of_a_table_without_a_key_starts_again_and_loses_no_identical
 
 def test_a_crash_in_the_second_shard_keeps_the_first_one(vitess: VitessCluster) -> None:
     config = vitess.config("shop")
-    with Command(["read"], config, configured("point_shards", namespace="shop")) as command:
-        command.next_message("STATE")
-        command.signal(signal.SIGKILL)
-        first = command.finish()
+    with Relay(vitess.grpc_port) as relay:
+        # More than the small shard has, and not all of the large one.
+        relay.always(hold(LARGE * len(FILLER) // 4))
+        behind = {**config, "grpc_port": relay.port}
+        with Command(["read"], behind, configured("point_shards", namespace="shop")) as command:
+            command.next_message("STATE")
+            command.signal(signal.SIGKILL)
+            first = command.finish()
     done = Run(first.exit_code, first.lines[: last_state_line(first) + 1])
     saved = cursors(done.stream_state("point_shards"), "shop")
     assert not saved["-80"].copying
