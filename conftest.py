@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -30,7 +31,12 @@ MISSING = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declares the markers."""
+    """Declares the markers, and has commands that tests start hear SIGINT.
+
+    A shell starts what runs in the background with this signal ignored, which is inherited.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "vitess: needs a real Vitess, which the tests install and run")
     config.addinivalue_line("markers", "image_tests: Airbyte's standard tests that need Docker")
 

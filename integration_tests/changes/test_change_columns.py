@@ -14,6 +14,7 @@ from integration_tests.support.command import Command, configured, read, read_we
 from integration_tests.support.destination import CURSOR, DELETED_AT, METADATA, UPDATED_AT
 from integration_tests.support.followed_table import FollowedTable, changes, sync_together
 from integration_tests.vitess.processes import wait_until
+from integration_tests.vitess.releases import chosen_release
 from unit_tests.packaging import project
 
 if TYPE_CHECKING:
@@ -408,6 +409,10 @@ def test_a_row_image_without_all_columns_is_an_error_and_no_made_up_null(
         on_mysqld(vitess, [setting, "sql_mode = ''"], statement.replace("{t}", table))
     done = read(config, *REDUCED, state=first.state)
     for table in REDUCED:
+        if table == "cc_partial_json" and not chosen_release().tells_partial_json:
+            # One of the documented limits of that release.
+            assert (done.records(table), done.statuses(table)[-1]) == ([], "COMPLETE")
+            continue
         (sentence,) = done.errors_of(table)
         assert "binlog_row" in sentence
         assert "binlog_row_image=FULL" in sentence

@@ -41,6 +41,19 @@ class Release:
         return self.module / "go.mod", self.module / "go.sum"
 
     @property
+    def reloads_schema(self) -> bool:
+        """Whether tablets learn of a table that was made past Vitess, or on the primary alone.
+
+        Vitess 21 asks for its tables with a GROUP BY that MySQL 9 refuses.
+        """
+        return self.major >= 22
+
+    @property
+    def tells_partial_json(self) -> bool:
+        """Whether a change that MySQL logs as a part of a JSON value is in the stream at all."""
+        return self.major >= 22
+
+    @property
     def dashes_flags(self) -> bool:
         """Whether every flag is spelled with dashes."""
         return self.major >= 23

@@ -31,7 +31,11 @@ _WANTED = {
     "gtid_mode": ("ON", "transactions have no GTIDs", {"OFF"}),
     "binlog_format": ("ROW", "changes come as statements, without rows", {"STATEMENT"}),
     "binlog_row_image": ("FULL", "changes come without the whole row", {"MINIMAL"}),
-    "binlog_row_value_options": ("", "changes of JSON come in parts, which ends a sync", set()),
+    "binlog_row_value_options": (
+        "",
+        "changes of JSON come in parts, which ends a sync, or is passed over by Vitess 21",
+        set(),
+    ),
 }
 
 
