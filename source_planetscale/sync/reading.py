@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from source_planetscale.follow.core import Core
     from source_planetscale.records.message import RecordBatch
-    from source_planetscale.state import StreamState
+    from source_planetscale.state import Reshard, StreamState
     from source_planetscale.sync.context import Sync
     from source_planetscale.sync.delivery import Delivery
     from source_planetscale.table import Table
@@ -229,16 +229,15 @@ class Reading:
         shard, error = delivery.shard, delivery.error
         self._open.discard(shard)
         if delivery.journal is not None:
-            self.state.reshards[shard] = reshards.reshard_of(delivery.journal)
-            new = reshards.go_on(self.state, self._serving)
-            self._read_on(new, f"Shard {self._place(shard)} of {self.stream} was resharded")
-            if shard in reshards.waiting_in_vain(self.state):
-                error = TransientError(
-                    f"{self._about_partners(shard)}, and not all of these are read. Sync again to copy the "
-                    "shards in their place."
-                )
+            error = self._follow(shard, reshards.reshard_of(delivery.journal))
         elif isinstance(error, ShardGoneError):
             error = self._meet_lost_shard(shard, error)
+        elif isinstance(error, TransientError) and shard not in self._serving:
+            error = TransientError(
+                f"{error} Shard {shard} no longer serves: if its binary logs were purged before its end was "
+                "read, nothing will come. Complete the reshard then; the next sync says what to do.",
+                error,
+            )
         elif error is None and shard not in self._serving:
             error = TransientError(
                 f"Shard {shard} of keyspace {self.table.keyspace} no longer serves, and where table "
@@ -247,6 +246,32 @@ class Reading:
         self._progress.ended(shard, error, now)
         if error is not None:
             self.errors[shard] = error
+
+    def _follow(self, shard: str, reshard: Reshard) -> SourceError | None:
+        """Goes on where a journal says; gives an error if that is not known yet."""
+        self.state.reshards[shard] = reshard
+        if reshards.leads_to_copies(self.state, reshard) and self._serve(reshard.participants):
+            reshards.copy_again(self.state, reshard)
+            return TransientError(
+                f"Shard {shard} of keyspace {self.table.keyspace} was resharded while table {self.stream} "
+                "was being copied from it. Sync again: the next sync copies the shards that serve then."
+            )
+        new = reshards.go_on(self.state, self._serving)
+        self._read_on(new, f"Shard {self._place(shard)} of {self.stream} was resharded")
+        if shard in reshards.waiting_in_vain(self.state):
+            return TransientError(
+                f"{self._about_partners(shard)}, and not all of these are read. Sync again to copy the "
+                "shards in their place."
+            )
+        return None
+
+    def _serve(self, shards: Sequence[str]) -> bool:
+        """Whether shards that have ended serve all the same, as after ReverseTraffic, as far as is known."""
+        try:
+            serving = self.core.database.shards()
+        except SourceError:
+            return True
+        return any(shard in serving for shard in shards)
 
     def _meet_lost_shard(self, shard: str, error: ShardGoneError) -> SourceError | None:
         if shard in self._serving:
@@ -276,7 +301,7 @@ class Reading:
         return None
 
     def _meet_overdue(self) -> None:
-        """Tells once all shards have ended of those that wait for others in vain, as far as is known."""
+        """Tells once all shards have ended of those that still wait for others."""
         if self._open or self.errors or self.state.is_complete:
             return
         copies_again = self._sync.config.patience.copies_again
@@ -285,14 +310,14 @@ class Reading:
             self.state, self._waited, self._serving, copies_again=copies_again
         ):
             remedy = (
-                "If that does not end after a sync or two, clear this stream's data, or set 'Invalid saved "
-                "position behavior' to 'Re-sync data'."
+                "Sync again. If that does not help after a sync or two, clear this stream's data, or set "
+                "'Invalid saved position behavior' to 'Re-sync data'."
                 if shard in self.state.reshards
                 else "The next sync copies it again."
             )
             self._moved = True
             self.errors[shard] = TransientError(
-                f"{waiting[shard]}, whose log does not tell it: rows of {shard} since then are not read. "
+                f"{waiting[shard]}, whose log has not told it: rows of {shard} since then are not read. "
                 f"{remedy}"
             )
 

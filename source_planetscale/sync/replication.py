@@ -264,7 +264,16 @@ class Replication:
         idle = {
             name: saved.cursors.pop(name) for name in known if name not in shards and name in saved.cursors
         }
+        before = dict(saved.cursors)
         reshards.settle(saved, shards, keyspace, starting)
+        begun = [
+            name for name, cursor in saved.cursors.items() if cursor.copying and cursor != before.get(name)
+        ]
+        if before and begun:
+            self.sync.logger.warning(
+                f"Table {configured.stream.name} of keyspace {keyspace} is copied from shard "
+                f"{', '.join(begun)}: the saved state does not lead there."
+            )
         saved.cursors.update(idle)
         return saved, set(idle)
 

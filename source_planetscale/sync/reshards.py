@@ -73,6 +73,19 @@ def settle(state: StreamState, selected: Sequence[str], keyspace: str, starting:
     _cover(state, selected, keyspace, starting)
 
 
+def leads_to_copies(state: StreamState, reshard: Reshard) -> bool:
+    """Whether all shards of a reshard have ended, and some of them before they had been copied."""
+    ended = all(state.reshards.get(name) == reshard for name in reshard.participants)
+    return ended and any(state.cursors[name].copying for name in reshard.participants)
+
+
+def copy_again(state: StreamState, reshard: Reshard) -> None:
+    """Has the shards of a reshard begin their copies anew: they serve again, or do still."""
+    for name in reshard.participants:
+        state.cursors[name] = state.cursors[name].restarted()
+        del state.reshards[name]
+
+
 def go_on(state: StreamState, serving: list[str]) -> list[Cursor]:
     """Goes on after a shard was read to its end, as the state tells already.
 
@@ -123,7 +136,9 @@ def waiting_in_vain(state: StreamState, begun: Sequence[str] = ()) -> list[str]:
 def meet_overdue(
     state: StreamState, waited: Mapping[str, Reshard], serving: Sequence[str], *, copies_again: bool
 ) -> list[str]:
-    """Finds shards that wait for ends which a whole sync did not bring, and has them copied where it may.
+    """Finds shards that still wait for ends when a sync is over, and has them copied where it may.
+
+    What they lead to is not read, and a shard that serves again has had changes since its own end.
 
     Args:
         state: The state; it is changed.
@@ -134,17 +149,16 @@ def meet_overdue(
             copied from the shards in their place are so in any case.
 
     Returns:
-        The shards that waited too long; in the state those of them still wait that were not given up.
+        The shards that wait; in the state those of them still do that were not given up.
     """
-    overdue = []
-    for shard, reshard in list(state.reshards.items()):
+    overdue = list(state.reshards.items())
+    for shard, reshard in overdue:
         replaced = any(name in state.cursors for name in reshard.positions)
-        if replaced or waited.get(shard) == reshard:
-            overdue.append(shard)
-            if replaced or (copies_again and not all(name in serving for name in reshard.positions)):
-                state.cursors[shard] = state.cursors[shard].restarted()
-                del state.reshards[shard]
-    return overdue
+        too_long = waited.get(shard) == reshard
+        if replaced or (too_long and copies_again and not all(name in serving for name in reshard.positions)):
+            state.cursors[shard] = state.cursors[shard].restarted()
+            del state.reshards[shard]
+    return [shard for shard, _ in overdue]
 
 
 def copy_instead(state: StreamState, lost: str, serving: Sequence[str]) -> list[Cursor]:

@@ -339,7 +339,7 @@ def test_what_a_shard_still_tells_that_was_given_up_with_a_lost_one_is_left_out(
     assert (outcome.error, outcome.ids, outcome.positions) == (None, [2, 3], {"-80": gtid(9)})
 
 
-def test_an_end_that_a_whole_sync_did_not_bring_is_no_success() -> None:
+def test_an_end_that_a_sync_did_not_bring_is_no_success() -> None:
     """The shard that was to tell it has been copied since, so nobody reads the rows of the one that waits."""
     merge = Reshard(7, OLD, {"-": gtid(107)})
     before = saved(after(1), after(1, shard="80-"), reshards={"-80": merge})
@@ -363,7 +363,43 @@ def test_who_waits_for_an_end_that_a_whole_sync_did_not_bring_is_copied_where_th
     assert second.positions == dict.fromkeys(OLD, gtid(1))
 
 
-def test_an_end_that_names_a_shard_that_is_not_read_is_no_success() -> None:
+def test_an_end_that_waits_for_a_partner_that_was_copied_in_the_same_sync_is_no_success() -> None:
+    """Its own shard may serve again, and have had changes since."""
+    end = journal(gtid(7), ["-"], participants=[*OLD])
+    ended = response(begin(), end, vgtid(gtid(7), shard="-80"), commit())
+    unreadable = broken("cannot determine table columns for orders: event has [..]", grpc.StatusCode.UNKNOWN)
+    anew = of_shard("80-", small_copy(ONE, last=9))
+    copied = Event()
+
+    def wait() -> None:
+        assert copied.wait(DEADLINE)
+
+    vtgate = FakeVtgate({"-80": [[wait, ended]], "80-": [[unreadable], anew]}, current=gtid(9))
+    before = saved(after(5, shard="-80"), after(5, shard="80-"))
+    outcome = Reading(vtgate, config=RESYNC, shards=OLD, state=before).run(on_record=copied.set)
+    assert failed(outcome).failure_type is FailureType.transient_error
+    assert "Shard -80" in str(outcome.error)
+
+
+def test_a_copy_that_meets_a_reshard_of_a_shard_that_serves_again_begins_anew() -> None:
+    split = journal(gtid(7), ["-40", "40-80"], participants=["-80"])
+    ended = response(begin(), split, vgtid(gtid(7), shard="-80"), commit())
+    vtgate = FakeVtgate({"-80": [[ended], of_shard("-80", small_copy(ONE, TWO, last=9))]}, current=gtid(9))
+    before = saved(after(5, ONE, shard="-80"))
+    first = Reading(vtgate, shards=("-80",), state=before).run()
+    assert failed(first).failure_type is FailureType.transient_error
+    assert "resharded while table orders was being copied" in str(first.error)
+    second = Reading(vtgate, shards=("-80",), state=first.states[-1]).run()
+    assert (second.error, second.ids, second.positions) == (None, [1, 2], {"-80": gtid(9)})
+
+
+def test_a_silent_shard_that_no_longer_serves_is_told_as_that() -> None:
+    vtgate = FakeVtgate(serve=lambda _cursor, _tables: [broken()], current=gtid(9))
+    outcome = Reading(vtgate, table=TABLES[0], shards=NEW, state=START).run()
+    assert "no longer serves: if its binary logs were purged" in str(outcome.error)
+
+
+def test_an_end_that_names_a_shard_that_is_not_read_is_no_success(caplog: pytest.LogCaptureFixture) -> None:
     model = small()
     first = Reading(serve(model), table=TABLES[0], shards=("-80",), state=saved(after(1))).run()
     assert failed(first).failure_type is FailureType.transient_error
@@ -371,6 +407,7 @@ def test_an_end_that_names_a_shard_that_is_not_read_is_no_success() -> None:
     second = Reading(serve(model), table=TABLES[0], shards=NEW, state=first.states[-1]).run()
     assert second.error is None
     assert set(second.ids) == {key for name, key in model.content() if name == "ants"}
+    assert "is copied from shard -40, 40-c0, c0-: the saved state does not lead there" in caplog.text
 
 
 def test_an_old_shard_whose_log_cannot_be_read_is_not_copied_anew_but_the_new_ones() -> None:
