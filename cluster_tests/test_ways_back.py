@@ -1,4 +1,4 @@
-"""Reshards that were taken back before a sync read of them: nothing is complete without all rows."""
+"""Reshards that are taken back, or whose logs are lost before a sync: nothing is complete without all rows."""
 
 from __future__ import annotations
 
@@ -69,3 +69,19 @@ def test_a_merge_and_its_way_back_with_a_purged_log_is_complete_only_with_all_ro
         live.write(40)
         real_cluster.primary(keyspace, purged).purge_binlogs()
         assert_true_if_complete(live, live.try_sync(**RESYNC))
+
+
+def test_an_old_shard_that_was_purged_before_its_end_is_replaced_by_a_copy_where_that_is_configured(
+    real_cluster: RealCluster,
+) -> None:
+    with real_cluster.keyspace("live", dict.fromkeys(TWO, 1)) as keyspace:
+        live = LiveTable(real_cluster, keyspace)
+        live.moves = live.deletes = False
+        live.sync()
+        workflow = Workflow.reshard(real_cluster, keyspace, TWO, {"-": 1}, "merge")
+        live.write(40)
+        workflow.switch_traffic()
+        live.write(40)
+        real_cluster.primary(keyspace, "80-").purge_binlogs()
+        live.sync(timeout_seconds=20, **RESYNC)
+        live.assert_equal()

@@ -41,12 +41,14 @@ class Failure:
         error: What the server said, or None if it said nothing.
         misfit: The table whose rows come with a description that does not fit it, or None.
         restarts: Whether a copy has to begin anew.
+        silent: Whether nothing came at all.
     """
 
     reason: str
     error: VStreamError | None = None
     misfit: str | None = None
     restarts: bool = False
+    silent: bool = False
 
 
 class Attempt:
@@ -102,7 +104,8 @@ class Attempt:
             yield from _steps(reader, members, [], 0, quiet=True)
             self._core.client.reconnect(self._lane)
             if self._watch.stalled:
-                return Failure(f"nothing came for {self._core.patience.timeout_seconds:g} seconds")
+                seconds = self._core.patience.timeout_seconds
+                return Failure(f"nothing came for {seconds:g} seconds", silent=True)
             words = advice.explain(error, self._core.client.endpoint, self._core.client.keyspace)
             return Failure(words, error)
         if self._is_over(reader):

@@ -27,6 +27,10 @@ class ShardGoneError(ConfigError):
     """A shard is not in the keyspace any more, as after a completed reshard."""
 
 
+class SilentShardError(TransientError):
+    """A shard tells its position, and its stream brings nothing, however often it is opened."""
+
+
 class ShardPositions:
     """The positions of the shards in one sync; safe to use from several threads."""
 

@@ -18,6 +18,7 @@ from source_planetscale.follow.attempt import Attempt, Failure
 from source_planetscale.follow.legs import next_leg
 from source_planetscale.follow.members import Members
 from source_planetscale.follow.patience import backoff_seconds
+from source_planetscale.follow.positions import SilentShardError
 from source_planetscale.follow.selections import Selections
 from source_planetscale.follow.shapes import ShapeFinder
 from source_planetscale.follow.statements import about_replaced_columns
@@ -244,7 +245,8 @@ class ShardFollower:
                 words = advice.about_giving_up(member.where, failures, reason)
                 if error is not None and error.table_is_unknown:
                     words = advice.about_unknown_table(member.where)
-                yield from self._members.end([member], error=TransientError(words))
+                kind = SilentShardError if failure.silent else TransientError
+                yield from self._members.end([member], error=kind(words))
         else:
             wait = backoff_seconds(failures)
             where, retries = self._members.where(members), core.patience.max_retries

@@ -9,7 +9,7 @@ from airbyte_cdk.models import AirbyteMessage, Type
 
 from source_planetscale.errors import ConfigError, SourceError, TransientError
 from source_planetscale.follow.member import Member
-from source_planetscale.follow.positions import ShardGoneError
+from source_planetscale.follow.positions import ShardGoneError, SilentShardError
 from source_planetscale.records.batches import BatchMaker
 from source_planetscale.records.sequence import ChangeSequence
 from source_planetscale.sync import reshards
@@ -233,11 +233,7 @@ class Reading:
         elif isinstance(error, ShardGoneError):
             error = self._meet_lost_shard(shard, error)
         elif isinstance(error, TransientError) and shard not in self._serving:
-            error = TransientError(
-                f"{error} Shard {shard} no longer serves: if its binary logs were purged before its end was "
-                "read, nothing will come. Complete the reshard then; the next sync says what to do.",
-                error,
-            )
+            error = self._meet_unreadable_shard(shard, error)
         elif error is None and shard not in self._serving:
             error = TransientError(
                 f"Shard {shard} of keyspace {self.table.keyspace} no longer serves, and where table "
@@ -299,6 +295,22 @@ class Reading:
         self._sync.logger.warning(f"{problem} As configured, the new shards are copied.")
         self._read_on(started, "")
         return None
+
+    def _meet_unreadable_shard(self, shard: str, error: TransientError) -> SourceError | None:
+        """Deals with an old shard that is still there and cannot be read."""
+        problem = f"{error} Shard {shard} of keyspace {self.table.keyspace} no longer serves"
+        if isinstance(error, SilentShardError) and self._sync.config.patience.copies_again:
+            started = reshards.copy_instead(self.state, shard, self._serving)
+            if started:
+                self._sync.logger.warning(f"{problem}. As configured, the new shards are copied.")
+                self._read_on(started, "")
+                return None
+        return TransientError(
+            f"{problem}: if its binary logs were purged before its end was read, nothing will come. Set "
+            "'Invalid saved position behavior' to 'Re-sync data' then, or clear this stream's data, to copy "
+            "the new shards.",
+            error,
+        )
 
     def _meet_overdue(self) -> None:
         """Tells once all shards have ended of those that still wait for others."""

@@ -29,7 +29,17 @@ from unit_tests.support.events import (
     small_copy,
     vgtid,
 )
-from unit_tests.support.fakes import CONFIG, DEADLINE, FakeVtgate, Item, Outcome, Reading, broken, cursors_of
+from unit_tests.support.fakes import (
+    CONFIG,
+    DEADLINE,
+    SILENCE,
+    FakeVtgate,
+    Item,
+    Outcome,
+    Reading,
+    broken,
+    cursors_of,
+)
 from unit_tests.support.keyspace import (
     Destination,
     KeyspaceModel,
@@ -397,6 +407,21 @@ def test_a_silent_shard_that_no_longer_serves_is_told_as_that() -> None:
     vtgate = FakeVtgate(serve=lambda _cursor, _tables: [broken()], current=gtid(9))
     outcome = Reading(vtgate, table=TABLES[0], shards=NEW, state=START).run()
     assert "no longer serves: if its binary logs were purged" in str(outcome.error)
+
+
+def test_the_shards_in_the_place_of_a_silent_one_are_copied_where_that_is_configured() -> None:
+    """Nothing comes for a position that was purged, where the server does not let itself be asked."""
+    model = small()
+
+    def silent(cursor: Cursor, tables: Sequence[str]) -> Sequence[Item]:
+        return [SILENCE] if cursor.shard in OLD else model.serve(cursor, tables)
+
+    vtgate = FakeVtgate(serve=silent, current=model.current)
+    config = replace(RESYNC, timeout_seconds=0.2, max_retries=0)
+    outcome = Reading(vtgate, table=TABLES[0], config=config, shards=NEW, state=START).run()
+    assert outcome.error is None
+    assert set(outcome.ids) == {key for name, key in model.content() if name == "ants"}
+    assert shards_of(outcome.states[-1]) == {shard: model.current[shard] for shard in NEW}
 
 
 def test_an_end_that_names_a_shard_that_is_not_read_is_no_success(caplog: pytest.LogCaptureFixture) -> None:
