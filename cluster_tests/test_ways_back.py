@@ -1,4 +1,4 @@
-"""Reshards that are taken back, or whose logs are lost before a sync: nothing is complete without all rows."""
+"""Reshards that are taken back, or whose logs are lost: nothing is complete without all rows."""
 
 from __future__ import annotations
 
