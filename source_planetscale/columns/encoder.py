@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, overload
 
 if TYPE_CHECKING:
@@ -74,14 +75,10 @@ class Moments(Sequence[bytes]):
         self.moments = moments
         self.whole = whole
         self._lines = lines
-        self._texts: list[bytes] | None = None
 
-    @property
-    def texts(self) -> list[bytes]:
-        """The texts."""
-        if self._texts is None:
-            self._texts = self._lines.split(b"\n")
-        return self._texts
+    @cached_property
+    def _texts(self) -> list[bytes]:
+        return self._lines.split(b"\n")
 
     def __len__(self) -> int:
         """Returns their number."""
@@ -89,7 +86,7 @@ class Moments(Sequence[bytes]):
 
     def __iter__(self) -> Iterator[bytes]:
         """Returns the texts, one after the other."""
-        return iter(self.texts)
+        return iter(self._texts)
 
     @overload
     def __getitem__(self, index: int) -> bytes: ...
@@ -99,7 +96,7 @@ class Moments(Sequence[bytes]):
 
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         """Returns one text or some."""
-        return self.texts[index]
+        return self._texts[index]
 
 
 class Encoder(ABC):

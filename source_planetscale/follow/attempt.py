@@ -41,7 +41,7 @@ class Failure:
         error: What the server said, or None if it said nothing.
         misfit: The table whose rows come with a description that does not fit it, or None.
         restarts: Whether a copy has to begin anew.
-        silent: Whether nothing came at all.
+        silent: Whether it was ended because nothing came of it.
     """
 
     reason: str

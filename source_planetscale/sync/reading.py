@@ -280,8 +280,7 @@ class Reading:
         problem = (
             f"The saved state of stream {self.stream} follows shard {shard}, which keyspace "
             f"{self.table.keyspace} no longer has: it was resharded to {serving}, and the old shard was "
-            "removed "
-            "before its end was read. Next time, sync between 'Reshard SwitchTraffic' and 'complete'."
+            "removed before its end was read. Next time, sync between 'Reshard SwitchTraffic' and 'complete'."
         )
         if not self._sync.config.patience.copies_again:
             return ConfigError(
@@ -289,28 +288,30 @@ class Reading:
                 "position behavior' to 'Re-sync data', which does so by itself.",
                 error,
             )
-        started = reshards.copy_instead(self.state, shard, self._serving)
-        if not started:
-            return TransientError(f"{problem} Sync again to copy the shards in its place.", error)
-        self._sync.logger.warning(f"{problem} As configured, the new shards are copied.")
-        self._read_on(started, "")
-        return None
+        if self._copies_instead(shard, problem):
+            return None
+        return TransientError(f"{problem} Sync again to copy the shards in its place.", error)
 
     def _meet_unreadable_shard(self, shard: str, error: TransientError) -> SourceError | None:
         """Deals with an old shard that is still there and cannot be read."""
         problem = f"{error} Shard {shard} of keyspace {self.table.keyspace} no longer serves"
-        if isinstance(error, SilentShardError) and self._sync.config.patience.copies_again:
-            started = reshards.copy_instead(self.state, shard, self._serving)
-            if started:
-                self._sync.logger.warning(f"{problem}. As configured, the new shards are copied.")
-                self._read_on(started, "")
-                return None
+        may_copy = isinstance(error, SilentShardError) and self._sync.config.patience.copies_again
+        if may_copy and self._copies_instead(shard, f"{problem}."):
+            return None
         return TransientError(
             f"{problem}: if its binary logs were purged before its end was read, nothing will come. Set "
             "'Invalid saved position behavior' to 'Re-sync data' then, or clear this stream's data, to copy "
             "the new shards.",
             error,
         )
+
+    def _copies_instead(self, shard: str, problem: str) -> bool:
+        """Begins to copy the shards in the place of one, if some are known."""
+        started = reshards.copy_instead(self.state, shard, self._serving)
+        if started:
+            self._sync.logger.warning(f"{problem} As configured, the new shards are copied.")
+            self._read_on(started, "")
+        return bool(started)
 
     def _meet_overdue(self) -> None:
         """Tells once all shards have ended of those that still wait for others."""

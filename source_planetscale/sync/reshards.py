@@ -82,8 +82,7 @@ def leads_to_copies(state: StreamState, reshard: Reshard) -> bool:
 def copy_again(state: StreamState, reshard: Reshard) -> None:
     """Has the shards of a reshard begin their copies anew: they serve again, or do still."""
     for name in reshard.participants:
-        state.cursors[name] = state.cursors[name].restarted()
-        del state.reshards[name]
+        _restart(state, name)
 
 
 def go_on(state: StreamState, serving: list[str]) -> list[Cursor]:
@@ -156,8 +155,7 @@ def meet_overdue(
         replaced = any(name in state.cursors for name in reshard.positions)
         too_long = waited.get(shard) == reshard
         if replaced or (too_long and copies_again and not all(name in serving for name in reshard.positions)):
-            state.cursors[shard] = state.cursors[shard].restarted()
-            del state.reshards[shard]
+            _restart(state, shard)
     return [shard for shard, _ in overdue]
 
 
@@ -198,6 +196,12 @@ def copied_anew(state: StreamState, shard: str, serving: Sequence[str]) -> list[
         return copy_instead(state, shard, serving)
     _forget(state, waiting_in_vain(state, [shard]))
     return _cover(state, serving, state.cursors[shard].keyspace, {})
+
+
+def _restart(state: StreamState, shard: str) -> None:
+    """Has a shard that has ended begin its copy anew."""
+    state.cursors[shard] = state.cursors[shard].restarted()
+    del state.reshards[shard]
 
 
 def _has_replacement(state: StreamState, shard: str, serving: Sequence[str]) -> bool:
