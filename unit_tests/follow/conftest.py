@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from unit_tests.support.waits import leave_out_waits
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -14,6 +16,5 @@ if TYPE_CHECKING:
 def no_waits() -> Iterator[None]:
     """Leaves out the waits between attempts."""
     with pytest.MonkeyPatch.context() as patch:
-        for room in ("shard", "positions", "shapes"):
-            patch.setattr(f"source_planetscale.follow.{room}.backoff_seconds", lambda _attempt: 0.0)
+        leave_out_waits(patch)
         yield

@@ -9,7 +9,6 @@ import pytest
 from airbyte_cdk.models import FailureType
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_planetscale.config import InvalidPositionPolicy
 from source_planetscale.mysql.database import BinlogStatus
 from source_planetscale.vstream.cursor import Cursor
 from unit_tests.support.events import (
@@ -27,7 +26,7 @@ from unit_tests.support.events import (
     transaction,
 )
 from unit_tests.support.fakes import (
-    CONFIG,
+    RESYNC,
     FakeDatabase,
     FakeVtgate,
     Item,
@@ -39,8 +38,6 @@ from unit_tests.support.fakes import (
 from unit_tests.support.reading import ONE, after, saved
 
 pytestmark = pytest.mark.usefixtures("_in_no_time")
-
-RESYNC = replace(CONFIG, invalid_position_policy=InvalidPositionPolicy.RESYNC)
 
 
 # The stop position.

@@ -28,7 +28,7 @@ from airbyte_cdk.sources.utils.schema_helpers import InternalConfig
 from airbyte_cdk.sources.utils.slice_logger import DebugSliceLogger
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
-from source_planetscale.config import Config
+from source_planetscale.config import Config, InvalidPositionPolicy
 from source_planetscale.follow.core import Core
 from source_planetscale.follow.patience import Patience
 from source_planetscale.follow.positions import ShardPositions
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "pscale_pw_secret"
 CONFIG = Config("db.example.com", KEYSPACE, "user", PASSWORD, max_retries=2, timeout_seconds=60)
+RESYNC = replace(CONFIG, invalid_position_policy=InvalidPositionPolicy.RESYNC)
 DEADLINE = 10.0
 
 Item = wire.VStreamResponse | VStreamError | Callable[[], None]
@@ -428,11 +429,17 @@ def catch_up(*scripts: Script, **more: Any) -> Outcome:
     return Reading(FakeVtgate({SHARD: list(scripts)}), state=saved(after(5)), **more).run()
 
 
+def failed(outcome: Outcome) -> AirbyteTracedException:
+    """The error that ended a read."""
+    assert isinstance(outcome.error, AirbyteTracedException)
+    return outcome.error
+
+
 def failure(outcome: Outcome) -> AirbyteTracedException:
     """The error that ended a read of the table."""
-    assert isinstance(outcome.error, AirbyteTracedException)
-    assert "table orders" in str(outcome.error).lower()
-    return outcome.error
+    error = failed(outcome)
+    assert "table orders" in str(error).lower()
+    return error
 
 
 def stand_in(

@@ -12,7 +12,6 @@ from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from source_planetscale.config import InvalidPositionPolicy
 from source_planetscale.mysql.database import BinlogStatus
 from unit_tests.support.events import (
     SHARD,
@@ -29,6 +28,7 @@ from unit_tests.support.events import (
 )
 from unit_tests.support.fakes import (
     CONFIG,
+    RESYNC,
     FakeDatabase,
     FakeVtgate,
     Item,
@@ -223,7 +223,6 @@ def test_what_makes_one_table_unreadable_leaves_the_others_complete(found: wire.
 def test_a_table_that_cannot_be_followed_is_copied_after_the_pass_where_that_is_configured(
     before: list[Item],
 ) -> None:
-    resync = replace(CONFIG, invalid_position_policy=InvalidPositionPolicy.RESYNC)
     model = ShardModel(SHARD, [[(name, number, "a") for name in NAMES] for number in range(1, 11)])
     error = broken("cannot determine table columns for bees: event has [1], schema has [2]", UNKNOWN)
 
@@ -231,7 +230,7 @@ def test_a_table_that_cannot_be_followed_is_copied_after_the_pass_where_that_is_
         responses: list[Item] = list(model.stream(cursor, tables))
         return [*before, error] if "bees" in tables and not cursor.copying else responses
 
-    outcome = Reading(FakeVtgate(serve=serve), tables=TABLES, state=saved(after(5)), config=resync).run()
+    outcome = Reading(FakeVtgate(serve=serve), tables=TABLES, state=saved(after(5)), config=RESYNC).run()
     assert outcome.errors == {}
     assert ids(outcome) == {"ants": [*range(6, 11)], "bees": [*range(1, 11)], "cats": [*range(6, 11)]}
 
