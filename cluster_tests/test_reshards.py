@@ -13,43 +13,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from embedded_database.relay import Relay, cut
-from integration_tests.support.command import Command, Run, configured, read, read_well
+from integration_tests.support.command import RESYNC, Command, Run, configured, read, read_well
 from integration_tests.support.copying import fill, is_copying, read_around
 from integration_tests.support.live_table import STILL, LiveTable
-from integration_tests.vitess.workflows import Workflow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from integration_tests.support.command import Json
     from integration_tests.vitess.real_cluster import RealCluster
+    from integration_tests.vitess.workflows import Workflow
 
 ONE = ("-",)
 TWO = ("-80", "80-")
 THREE = ("-55", "55-aa", "aa-")
 
-RESYNC = {"invalid_cdc_cursor_position_behavior": "Re-sync data"}
 CHANGES = 300
 SECONDS = 60.0
-
-
-@pytest.fixture
-def live(real_cluster: RealCluster, request: pytest.FixtureRequest) -> Iterator[LiveTable]:
-    """A table in a keyspace of its own, of one shard unless the test says otherwise."""
-    shards: Sequence[str] = getattr(request, "param", ONE)
-    with real_cluster.keyspace("live", dict.fromkeys(shards, 1)) as keyspace:
-        yield LiveTable(real_cluster, keyspace)
-
-
-@pytest.fixture
-def reshard(real_cluster: RealCluster, live: LiveTable) -> Callable[..., Workflow]:
-    """Begins to copy some shards of the table's keyspace to others."""
-
-    def create(sources: Sequence[str], targets: Sequence[str]) -> Workflow:
-        name = f"to_{len(targets)}"
-        return Workflow.reshard(real_cluster, live.keyspace, sources, dict.fromkeys(targets, 1), name)
-
-    return create
 
 
 # --- 1: followed, whenever the syncs are ----------------------------------------------------------------

@@ -11,8 +11,8 @@ import pytest
 
 from integration_tests.support.command import Command, configured, positions, read, read_well
 from integration_tests.support.destination import CURSOR, DELETED_AT
+from integration_tests.support.marks import NEEDS_SCHEMA_RELOAD
 from integration_tests.support.tables import create, executed_position, insert, on_shard
-from integration_tests.vitess.releases import chosen_release
 from source_planetscale.vstream.position import Position
 
 if TYPE_CHECKING:
@@ -204,9 +204,7 @@ def test_a_name_that_needs_quoting_is_read(vitess: VitessCluster) -> None:
     assert read_well(vitess.config("src"), name).records(name) == [{"id": 7}]
 
 
-@pytest.mark.skipif(
-    not chosen_release().reloads_schema, reason="the tablets of this release cannot reload their schema here"
-)
+@NEEDS_SCHEMA_RELOAD
 @pytest.mark.parametrize("sync_mode", MODES)
 def test_a_replica_serves_the_same_rows(vitess: VitessCluster, sync_mode: str) -> None:
     done = read_well(vitess.config("shop", use_replica=True), "data_shards", sync_mode=sync_mode)

@@ -13,7 +13,7 @@ import pytest
 
 from embedded_database.contract.recording import Request, record
 from embedded_database.relay import Relay, cut, delay, refuse, stall
-from integration_tests.support.command import Command, configured, cursors, positions, read, read_well
+from integration_tests.support.command import RESYNC, Command, configured, cursors, positions, read, read_well
 from integration_tests.support.destination import DELETED_AT
 from integration_tests.support.tables import create, executed_position, insert, on_shard
 from integration_tests.vitess.cluster import VitessCluster
@@ -36,7 +36,6 @@ SOON = 3
 THROTTLER_SECONDS = 60.0
 # So many of a stream's beats, a second apart, without the change that waits for it mean that it is held back.
 HEARTBEATS = 3
-RESYNC = {"invalid_cdc_cursor_position_behavior": "Re-sync data"}
 
 
 @pytest.fixture(scope="module")

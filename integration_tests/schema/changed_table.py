@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from integration_tests.vitess.cluster import VitessCluster
 
 TABLE = "changing"
-RESYNC = {"invalid_cdc_cursor_position_behavior": "Re-sync data"}
 
 _COPY = "_vt_vrp_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_"
 _HELD = "_vt_hld_6ace8bcef73211ea87e9f875a4d24e90_20200915120410_"

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from integration_tests.schema.changed_table import RESYNC, TABLE, ChangedTable, migrated, rows
-from integration_tests.support.command import read_well
+from integration_tests.schema.changed_table import TABLE, ChangedTable, migrated, rows
+from integration_tests.support.command import RESYNC, read_well
 from integration_tests.support.tables import create, insert, on_shard
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from integration_tests.schema.changed_table import RESYNC, ChangedTable, migrated, rows
-from integration_tests.support.command import read
+from integration_tests.schema.changed_table import ChangedTable, migrated, rows
+from integration_tests.support.command import RESYNC, read
+from integration_tests.support.marks import NEEDS_SCHEMA_RELOAD
 from integration_tests.vitess.cluster import VitessCluster
-from integration_tests.vitess.releases import chosen_release
 
 PLAIN = "create table changing (id int primary key, v int)"
 FIRST = "insert into changing values (1, 1), (2, 2)"
@@ -324,9 +324,7 @@ def test_no_row_is_left_out_when_the_order_of_a_key_changes_while_its_copy_is_cu
     assert {row["k"] for row in (*rows(first), *rows(second))} == set(keys)
 
 
-@pytest.mark.skipif(
-    not chosen_release().reloads_schema, reason="the tablets of this release cannot reload their schema here"
-)
+@NEEDS_SCHEMA_RELOAD
 def test_a_table_that_its_tablet_does_not_know_yet_is_tried_again_and_then_told(
     vitess: VitessCluster,
 ) -> None:

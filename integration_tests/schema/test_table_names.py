@@ -11,7 +11,7 @@ import pytest
 
 from integration_tests.schema.changed_table import ChangedTable, rows
 from integration_tests.support.command import configured, read, read_well, run
-from integration_tests.vitess.releases import chosen_release
+from integration_tests.support.marks import NEEDS_SCHEMA_RELOAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,9 +57,7 @@ def ascii_hex(name: str) -> str:
     return f"x'{name.encode()[:10].hex()}'"
 
 
-@pytest.mark.skipif(
-    not chosen_release().reloads_schema, reason="the tablets of this release cannot reload their schema here"
-)
+@NEEDS_SCHEMA_RELOAD
 def test_a_table_of_any_name_yields_its_own_rows_in_copy_and_catch_up(vitess: VitessCluster) -> None:
     config = vitess.config("src", include_cdc_columns=True)
     first = read(config, *NAMES)

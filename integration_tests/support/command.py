@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SECONDS = 120.0
 TERMINAL = ("COMPLETE", "INCOMPLETE")
+# The options of a connection that copies again what cannot be followed.
+RESYNC = {"invalid_cdc_cursor_position_behavior": "Re-sync data"}
 
 Json = dict[str, Any]
 
