@@ -232,7 +232,9 @@ class Destination:
         _check(_count(state) is not None, "no recordCount")
         _check(stream not in received.completes, "a state after COMPLETE")
         if self._stdout is not None:
-            known = [json.loads(line) for line in self._stdout.read_text().splitlines() if "STATE" in line]
+            # The next state may be in the middle of being written.
+            written, _, _ = self._stdout.read_text().rpartition("\n")
+            known = [json.loads(line) for line in written.splitlines() if "STATE" in line]
             _check(message in known, "the platform does not know this state")
         received.states.append(state)
 
