@@ -33,7 +33,6 @@ FORKS = 8
 def live(real_cluster: RealCluster) -> Iterator[LiveTable]:
     """A table in a keyspace of its own with a primary and a replica."""
     with real_cluster.keyspace("live", {SHARD: 2}) as keyspace:
-        wait_until(lambda: serving_replicas(real_cluster) == 1, "the replica serves", SECONDS)
         yield LiveTable(real_cluster, keyspace)
 
 
@@ -74,11 +73,6 @@ def let_fall_behind(cluster: RealCluster, live: LiveTable) -> Tablet:
 
     wait_until(is_behind, "the replica is behind", SECONDS)
     return replica
-
-
-def serving_replicas(cluster: RealCluster) -> int:
-    """How many replicas vtgate can read from."""
-    return [row[3:5] for row in cluster.execute("show vitess_tablets", "")].count(("REPLICA", "SERVING"))
 
 
 def looks_in_vain(cluster: RealCluster) -> int:
@@ -167,7 +161,6 @@ def test_a_position_that_one_of_two_replicas_has_purged_is_read_from_the_other_o
     live.first_sync()
     live.write(20)
     wait_until_caught_up(real_cluster, live)
-    wait_until(lambda: serving_replicas(real_cluster) == 2, "vtgate knows both replicas", SECONDS)
     first, second = real_cluster.replicas(live.keyspace, SHARD)
     first.purge_binlogs()
     # Which of the two answers is drawn by lot.

@@ -27,7 +27,7 @@ from integration_tests.vitess.topology import CELL
 from integration_tests.vitess.vtgate import Vtgate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -161,6 +161,7 @@ class RealCluster(Vtgate):
             for keyspace, shards in layout.items():
                 cluster.add_keyspace(keyspace, shards)
             cluster.start_vtgate()
+            cluster.wait_until_served(cluster._tablets)
         except BaseException:
             cluster.stop()
             raise
@@ -188,6 +189,18 @@ class RealCluster(Vtgate):
         self.vtgate.start()
         self.wait_until_answering({tablet.keyspace for tablet in self._tablets}, SECONDS)
 
+    def wait_until_served(self, tablets: Collection[Tablet]) -> None:
+        """Waits until vtgate sends queries to tablets of shards that serve, primaries or not.
+
+        vtgate learns of a tablet after its topology does, and of each one by itself.
+        """
+        aliases = {tablet.alias for tablet in tablets}
+        wait_until(lambda: aliases <= self._served(), f"vtgate serves {sorted(aliases)}", SECONDS)
+
+    def _served(self) -> set[str]:
+        shown = self.execute("show vitess_tablets", "")
+        return {alias for _, _, _, _, state, alias, *_ in shown if state == "SERVING"}
+
     def is_sharded(self, keyspace: str) -> bool:
         """Whether a keyspace needs vindexes."""
         return keyspace in self._sharded
@@ -207,7 +220,7 @@ class RealCluster(Vtgate):
         durability: str = "none",
         tablet_flags: Sequence[str] = (),
     ) -> None:
-        """Makes a keyspace and waits until it is served.
+        """Makes a keyspace and waits until all its tablets are served.
 
         Args:
             keyspace: Its name.
@@ -223,6 +236,7 @@ class RealCluster(Vtgate):
         self.add_shards(keyspace, shards, tablet_flags=tablet_flags)
         if self.vtgate.running:
             self.wait_until_answering([keyspace], SECONDS)
+            self.wait_until_served(self.tablets(keyspace))
 
     @contextmanager
     def keyspace(
@@ -264,11 +278,12 @@ class RealCluster(Vtgate):
     def add_tablet(
         self, keyspace: str, shard: str, kind: str = "replica", *, tablet_flags: Sequence[str] = ()
     ) -> Tablet:
-        """Makes one more tablet of a shard that has a primary, of a kind `replica` or `rdonly`."""
+        """Makes one more tablet of a shard that serves, of a kind `replica` or `rdonly`."""
         tablet = self._tablet(keyspace, shard, kind, tablet_flags)
         tablet.make()
         executed = self.primary(keyspace, shard).position()
         wait_until(lambda: tablet.has_executed(executed), f"{tablet.alias} has caught up", SECONDS)
+        self.wait_until_served([tablet])
         return tablet
 
     def remove_tablet(self, tablet: Tablet) -> None:
