@@ -57,28 +57,28 @@ Encoded: TypeAlias = "tuple[Sequence[bytes], Form]"
 
 
 class Moments(Sequence[bytes]):
-    """The texts of a column of dates and times, with what they mean; cut apart when they are asked for.
+    """The texts of a column of dates and times, with what they mean; made when they are asked for.
 
     Attributes:
         moments: A moment per text; one without a zone is UTC or of no zone, as the column has it.
         whole: None of them has a fraction of a second.
     """
 
-    def __init__(self, lines: bytes, moments: Sequence[datetime], *, whole: bool) -> None:
+    def __init__(self, texts: Callable[[], list[bytes]], moments: Sequence[datetime], *, whole: bool) -> None:
         """Takes what belongs together.
 
         Args:
-            lines: The texts, separated by newlines.
+            texts: Makes the texts.
             moments: A moment per text.
             whole: Whether none of them has a fraction of a second, as far as their type tells.
         """
         self.moments = moments
         self.whole = whole
-        self._lines = lines
+        self._make = texts
 
     @cached_property
     def _texts(self) -> list[bytes]:
-        return self._lines.split(b"\n")
+        return self._make()
 
     def __len__(self) -> int:
         """Returns their number."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from source_planetscale.columns.encoder import Encoded, Encoder, Form, Moments
@@ -41,31 +42,38 @@ class DateTime(Encoder):
             offset: What follows the microseconds: `+00:00`, or nothing.
         """
         digits = column_type.arguments[0] if column_type.arguments else 0
-        self._padding = (b"" if digits else b".") + b"0" * (_MICROSECOND_DIGITS - digits)
-        self._offset = offset
         self._whole = not digits
-        self._width = len("2024-01-02T03:04:05.678901")
+        # Python before 3.11 reads fractions of three and of six digits alone.
+        self._padding = b"0" * (_MICROSECOND_DIGITS - digits) if digits else b""
+        self._ending = (b".000000" if self._whole else b"") + offset
+        self._width = len("2024-01-02 03:04:05" if self._whole else "2024-01-02 03:04:05.678901")
 
     def encode(self, values: list[bytes]) -> Encoded:
         """Implements `Encoder.encode`."""
-        ending = self._padding + b"\n"
-        lines = (b"\n".join(values) + b"\n").replace(b" ", b"T").replace(b"\n", ending)
-        moments = self._moments(lines, len(values))
-        if self._offset:
-            lines = lines.replace(b"\n", self._offset + b"\n")
-        return Moments(lines[:-1], moments, whole=self._whole), Form.BARE
+        lines = b"\n".join(values) + b"\n"
+        if self._padding:
+            lines = lines.replace(b"\n", self._padding + b"\n")
+        return Moments(
+            partial(self._texts, lines), self._moments(lines, len(values)), whole=self._whole
+        ), Form.BARE
 
     def _moments(self, lines: bytes, count: int) -> list[datetime]:
         line = self._width + 1
-        # Python reads more spellings than MySQL writes: the length, the place of the T and the
+        # Python reads more spellings than MySQL writes: the length, the place of the blank and the
         # characters leave this one.
         if (
             len(lines) != line * count
-            or lines[10::line] != b"T" * count
-            or lines.translate(None, b"0123456789-:.T\n")
+            or lines[10::line] != b" " * count
+            or lines.translate(None, b"0123456789-:. \n")
         ):
             raise ValueError("not a date and time")
         return list(map(datetime.fromisoformat, lines[:-1].decode("ascii").split("\n")))
+
+    def _texts(self, lines: bytes) -> list[bytes]:
+        lines = lines.replace(b" ", b"T")
+        if self._ending:
+            lines = lines.replace(b"\n", self._ending + b"\n")
+        return lines[:-1].split(b"\n")
 
 
 class Time(Encoder):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from source_planetscale.columns import Form
     from source_planetscale.records.added import Added
@@ -19,11 +19,13 @@ class Cells(NamedTuple):
         values: A value per row; None for null.
         form: What the bytes of all values are.
         has_nulls: Whether there may be a null among them.
+        sizes: Gives the number of bytes of each value, where the wire has told it.
     """
 
     values: Sequence[bytes | None]
     form: Form
     has_nulls: bool
+    sizes: Callable[[], Sequence[int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ class RecordLines(Layout):
 
 def _texts(cells: Cells) -> tuple[Sequence[bytes], bool]:
     """The JSON of a column, and whether each text still needs its quotes."""
-    values, form, has_nulls = cells
+    values, form, has_nulls, _ = cells
     if form is Form.TEXT:
         return [_NULL if value is None else orjson.dumps(value.decode()) for value in values], False
     if not has_nulls:

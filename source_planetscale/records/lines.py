@@ -100,7 +100,7 @@ class RowFormatter:
                 if has_nulls and -1 in lengths[index::width]:
                     columns.append(_encode_with_nulls(encoder, values, lengths[index::width]))
                 else:
-                    columns.append(Cells(*encoder.encode(values), has_nulls=False))
+                    columns.append(_encode(encoder, values, lengths, slice(index, None, width)))
             except ValueError:
                 column, bad_rows = _encode_what_can_be(
                     encoder, values, lengths[index::width], self._key_texts.get(index)
@@ -120,6 +120,12 @@ def _cells(lengths: list[int], values: list[bytes]) -> list[bytes]:
         raise ValueError("The lengths of a row's values do not add up to its bytes.")
     # Reading a stream of known lengths is the cheapest way to cut bytes.
     return list(map(BytesIO(joined).read, lengths))
+
+
+def _encode(encoder: Encoder, values: list[bytes], lengths: list[int], places: slice) -> Cells:
+    encoded, form = encoder.encode(values)
+    told = encoded is values
+    return Cells(encoded, form, has_nulls=False, sizes=(lambda: lengths[places]) if told else None)
 
 
 def _encode_with_nulls(encoder: Encoder, values: list[bytes], lengths: list[int]) -> Cells:

@@ -21,7 +21,8 @@ from source_planetscale.records.added import (
 from source_planetscale.records.encoded import Cells
 from source_planetscale.records.kept import Kept
 from source_planetscale.records.layout import Format, Layout
-from source_planetscale.records.protobuf_kinds import NULL, kind_of
+from source_planetscale.records.protobuf_column import NULL, Values
+from source_planetscale.records.protobuf_kinds import kind_of
 from source_planetscale.records.varints import LENGTH_DELIMITED, varint
 from source_planetscale.records.wire import airbyte_pb2 as wire
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from source_planetscale.records.added import Added
     from source_planetscale.records.encoded import EncodedRows
-    from source_planetscale.records.protobuf_kinds import Kind
+    from source_planetscale.records.protobuf_column import Kind
 
 _RECORD = bytes([wire.AirbyteMessageProtobuf.RECORD_FIELD_NUMBER << 3 | LENGTH_DELIMITED])
 
@@ -102,7 +103,7 @@ class ProtobufRecords(Layout):
         start = record.SerializeToString()
         heads = self._heads.setdefault(len(start), _Heads(len(start)))
         pieces: list[bytes] = [start] * (3 * len(bodies))
-        pieces[::3] = map(heads.__getitem__, map(len, bodies))
+        pieces[::3] = heads.of(list(map(len, bodies)))
         pieces[2::3] = bodies
         return b"".join(pieces)
 
@@ -121,13 +122,13 @@ class _Heads(Kept):
 
 def _encode(kind: Kind, cells: Cells) -> tuple[Sequence[Sequence[bytes]], Sequence[int]]:
     """The parts of a column's values, and the rows whose value does not fit the kind."""
-    values, form, has_nulls = cells
+    values, form, has_nulls, sizes = cells
     if not has_nulls:
         with suppress(ValueError):
-            return kind.encode(cast("Sequence[bytes]", values), form), ()
+            return kind.encode(Values(cast("Sequence[bytes]", values), form, sizes)), ()
     present = [value for value in values if value is not None]
     try:
-        parts: Sequence[Sequence[bytes | None]] = kind.encode(present, form) if present else ()
+        parts: Sequence[Sequence[bytes | None]] = kind.encode(Values(present, form)) if present else ()
     except ValueError:
         parts = (_encode_what_can_be(kind, present, form),)
     rows = [row for row, value in enumerate(values) if value is not None]
@@ -144,7 +145,7 @@ def _encode_what_can_be(kind: Kind, values: Sequence[bytes], form: Form) -> list
 
 def _encode_one(kind: Kind, value: bytes, form: Form) -> bytes | None:
     try:
-        return b"".join(part for (part,) in kind.encode([value], form))
+        return b"".join(part for (part,) in kind.encode(Values([value], form)))
     except ValueError:
         return None
 

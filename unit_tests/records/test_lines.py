@@ -426,3 +426,20 @@ def test_plain_messages_can_be_serialized_by_the_cdk() -> None:
     assert AirbyteMessageSerializer.dump(message)["record"]["meta"] == {
         "changes": [{"field": "d", "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}]
     }
+
+
+def test_the_sizes_of_values_that_stay_as_they_came_are_those_of_the_wire() -> None:
+    columns = [
+        Column("id", "int"),
+        Column("filled", "int(4) unsigned zerofill"),
+        Column("name", "varchar(9)"),
+    ]
+    rows = together([row(b"7", b"0012", b"one"), row(b"42", b"0003", b"\xc3\xa9")])
+    told = [cells.sizes and cells.sizes() for cells in formatter(columns).encoded(rows, [], 0).columns]
+    assert told == [[1, 2], None, [3, 2]]
+
+
+def test_the_sizes_of_columns_with_a_null_are_not_told() -> None:
+    rows = together([row(b"7"), row(None)])
+    (cells,) = formatter([Column("id", "int")]).encoded(rows, [], 0).columns
+    assert cells.sizes is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -207,6 +208,27 @@ def test_any_values_are_those_of_their_lines(data: st.DataObject, family: Family
     rows = formatter([column], phase).encoded(rows_of(*([value] for value in values)), [], EMITTED_AT)
     properties = {column.name: natural(column)}
     assert records(rows, properties) == [comparable(record) for record in in_json(rows, properties)]
+
+
+# What divides moments by the bytes that they take: midnight, 34 and 4398 seconds later; days of two bytes.
+NARROW = [
+    datetime(2024, 2, 29, *time) for time in [(0, 0, 0), (0, 0, 34), (0, 0, 35), (1, 13, 18), (1, 13, 19)]
+]
+MOMENTS = st.datetimes(datetime(1900, 1, 1)) | st.sampled_from(
+    [*NARROW, datetime(1970, 1, 1), datetime(2014, 11, 9)]
+)
+
+
+@given(
+    st.lists(MOMENTS, min_size=1, max_size=8), st.sampled_from(["datetime", "timestamp"]), st.integers(0, 6)
+)
+def test_any_moments_are_those_of_their_lines(moments: list[datetime], base: str, digits: int) -> None:
+    texts = [moment.isoformat(" ", "microseconds") for moment in moments]
+    end = len(texts[0]) - (6 - digits if digits else 7)
+    column = Column("c", f"{base}({digits})" if digits else base)
+    rows = formatter([column]).encoded(rows_of(*([text[:end].encode()] for text in texts)), [], EMITTED_AT)
+    properties = {"c": natural(column)}
+    assert records(rows, properties) == in_json(rows, properties)
 
 
 @given(st.data(), CHOSEN, st.sampled_from(DECLARED))
