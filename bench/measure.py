@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -178,38 +178,3 @@ def floor_of(config: dict[str, object], table: str, state: object = None) -> Cos
     """The floor's own seconds and CPU; in place of the peak the megabytes received."""
     found = json.loads(read(config, table, state=state, module=("bench.floor",), keep_output=True).output)
     return Cost(found["seconds"], found["cpu"], found["bytes"] / 1e6)
-
-
-def by_processes(processes: int, directory: str, recording: str, options: Sequence[str]) -> float:
-    """Seconds that so many processes take for two shards and two sockets between them."""
-    paths = [f"{directory}/{number}.sock" for number in range(2)]
-    each = 2 // processes
-    with ExitStack() as stack:
-        writers = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [
-                        *(sys.executable, "-m", "bench.shares", "write", recording, options[1], options[3]),
-                        str(each),
-                        *paths[number * each : (number + 1) * each],
-                    ],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                )
-            )
-            for number in range(processes)
-        ]
-        reader = stack.enter_context(subprocess.Popen([sys.executable, "-m", "bench.discard", *paths]))
-        for writer in writers:
-            assert writer.stdout is not None
-            assert writer.stdout.readline() == b"ready\n"
-        started = time.monotonic()
-        for writer in writers:
-            assert writer.stdin is not None
-            writer.stdin.write(b"\n")
-            writer.stdin.flush()
-        reader.wait()
-        seconds = time.monotonic() - started
-    for path in paths:
-        Path(path).unlink(missing_ok=True)
-    return seconds

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bench.channels import ONE_SOCKET, PIPE, SHARDS, WAYS, Way, carried, replayed
 from bench.data import (
     KINDS,
     REFERENCE,
@@ -23,9 +24,6 @@ from bench.many_tables import Many, many_tables
 from bench.measure import (
     Cost,
     best,
-    by_processes,
-    discarded_pipe,
-    discarded_sockets,
     discovered,
     files,
     floor_of,
@@ -129,56 +127,49 @@ class Bench:
         """The copy over Airbyte's sockets beside stdout, all with readers that throw away what they read."""
         self._table("one", "million", REFERENCE, self.size.rows)
         config = self.config("one")
-        stream = discovered(config, "million")
-        rounds = range(self.size.rounds)
-        with discarded_pipe() as pipe:
-            piped = best(timed(config, stream, stdout=pipe) for _ in rounds)
-        yield self._carried("stdout, through a pipe", piped)
-        lines_us: float = self._cpu_us(piped, self.size.rows)
-        for serialization in ("JSONL", "PROTOBUF"):
-            for clients in (1, 2, 4):
-                costs = []
-                for _ in rounds:
-                    with discarded_sockets(clients, serialization) as environment:
-                        costs.append(timed(config, stream, environment=environment))
-                cost = best(costs)
-                if (serialization, clients) == ("JSONL", 1):
-                    lines_us = self._cpu_us(cost, self.size.rows)
-                yield self._carried(
-                    f"{clients} sockets, {serialization}", cost, lines_us, piped.own["seconds"]
-                )
+        costs = carried(config, discovered(config, "million"), self.size.rounds)
+        us = {way: self._cpu_us(cost, self.size.rows) for way, cost in costs.items()}
+        for way, cost in costs.items():
+            figures = f"{us[way]:.2f} us CPU a row, {self.size.rows / cost.own['seconds']:,.0f} rows a second"
+            if way == PIPE:
+                yield Line(f"copy over {way}", figures)
+                continue
+            ratio = us[way] / us[ONE_SOCKET]
+            yield Line(
+                f"copy over {way}",
+                f"{figures}, {ratio:.2f} x the CPU of lines over one",
+                "1.15 x",
+                ratio <= 1.15,
+            )
 
-    def shares(self) -> Iterator[Line]:
-        """Two shards by one process, and by a process for each: a prototype, fed from a recorded stream."""
+    def recorded(self) -> Iterator[Line]:
+        """The same without waiting for a server: two shards of a recorded stream, over each channel.
+
+        The last line is a prototype of processes that each own a shard and a socket.
+        """
         self._table("one", "objects", REFERENCE, self.size.kind_rows)
         stream = discovered(self.config("one"), "objects")
-        seconds: dict[int, list[float]] = {1: [], 2: []}
+        shared = Way("PROTOBUF", 2, processes=2)
+        seconds: dict[Way, list[float]] = {way: [] for way in (*WAYS, shared)}
         with tempfile.TemporaryDirectory() as directory:
             options = files(directory, self.config("one"), [stream])
             recording = f"{directory}/recording"
             run_python("-m", "bench.shares", "record", recording, *options)
             for _ in range(self.size.rounds):
-                for processes, found in seconds.items():
-                    found.append(by_processes(processes, directory, recording, options))
-        one, two = (min(found) for found in seconds.values())
+                for way, found in seconds.items():
+                    found.append(replayed(way, recording, options[1], options[3]))
+        least = {way: min(found) for way, found in seconds.items()}
+        for way in WAYS:
+            rows = SHARDS * self.size.kind_rows / least[way]
+            faster = least[PIPE] / least[way]
+            goal = () if way == PIPE else ("more rows than stdout", faster > 1)
+            yield Line(
+                f"recorded stream over {way}", f"{rows:,.0f} rows a second, {faster:.2f} x stdout", *goal
+            )
+        one, two = least[shared._replace(processes=1)], least[shared]
         yield Line(
-            "2 shards over 2 sockets, PROTOBUF: a process for each (prototype)",
+            f"recorded stream of 2 shards over {shared}: a process for each (prototype)",
             f"{two:.2f} s beside {one:.2f} s of one process, {one / two:.2f} x as quick",
-        )
-
-    def _carried(
-        self, what: str, cost: Cost, lines_us: float | None = None, piped_seconds: float | None = None
-    ) -> Line:
-        us, rows = self._cpu_us(cost, self.size.rows), self.size.rows / cost.own["seconds"]
-        figures = f"{us:.2f} us CPU a row, {rows:,.0f} rows a second"
-        if lines_us is None or piped_seconds is None:
-            return Line(f"copy over {what}", figures)
-        ratio = us / lines_us
-        return Line(
-            f"copy over {what}",
-            f"{figures}, {ratio:.2f} x the CPU of lines over one",
-            "1.15 x, more rows than stdout",
-            ratio <= 1.15 and cost.own["seconds"] < piped_seconds,
         )
 
     def catch_up(self) -> Iterator[Line]:
@@ -399,7 +390,7 @@ SECTIONS = (
     "copy",
     "objects",
     "over_sockets",
-    "shares",
+    "recorded",
     "catch_up",
     "kinds",
     "selected",
