@@ -198,7 +198,9 @@ def _listener(path: Path) -> socket.socket:
 
     The socket gets its name when it listens: a client that finds it takes a refusal for the end.
     """
-    hidden = path.with_name(f".{path.name[1:]}")
+    # No longer than the path, which must not be long, see unix(7).
+    first = "." if len(path.name) > 1 and not path.name.startswith(".") else "~"
+    hidden = path.with_name(first + path.name[1:])
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         hidden.unlink(missing_ok=True)

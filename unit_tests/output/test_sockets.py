@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import stat
+import tempfile
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,6 @@ from source_planetscale.output.sockets import Sockets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 DEADLINE = 30.0
 # More than a socket holds that nobody reads.
@@ -70,6 +71,20 @@ def test_everyone_may_connect_and_nothing_else_is_left_in_the_folder(
     assert sorted(tmp_path.iterdir()) == paths
     assert len(sockets) == 2
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o666 for path in paths)
+
+
+@pytest.mark.parametrize("name", ["1", ".hidden", "x" * 90])
+def test_any_name_of_a_socket_will_do(name: str, interrupted: threading.Event) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        path = Path(directory) / name[: 107 - len(directory) - 1]
+        sockets = Sockets([path], interrupted)
+        client = connect(path)
+        sockets.accept()
+        sockets.send(0, b"sent")
+        sockets.close()
+        assert everything(client) == b"sent"
+        assert list(path.parent.iterdir()) in ([], [path])
+        client.close()
 
 
 def test_what_an_earlier_read_left_is_replaced(paths: list[Path], interrupted: threading.Event) -> None:
