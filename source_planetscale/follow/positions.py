@@ -59,12 +59,16 @@ class ShardPositions:
             SourceError: The position could not be had; also for every later call.
         """
         with self._lock_of(shard):
-            if shard not in self._stops:
-                self._stops[shard] = self._ask_current(shard, table)
-        stop = self._stops[shard]
+            stop = self._stops.get(shard)
+            if stop is None:
+                stop = self._stops[shard] = self._ask_current(shard, table)
         if isinstance(stop, Position):
             return stop
         raise stop
+
+    def forget_stop(self, shard: str) -> None:
+        """Has the next call of `stop` ask again, for a shard that is to be read on in the same sync."""
+        self._stops.pop(shard, None)
 
     def renewed_stop(self, shard: str, table: str) -> Position | None:
         """Replaces a stop position that the shard has lost, as a failover can make it do.
@@ -85,7 +89,7 @@ class ShardPositions:
         if served is None or not isinstance(stop, Position) or served.executed.contains(stop):
             return None
         with self._lock_of(shard):
-            if self._stops[shard] is stop:
+            if self._stops.get(shard) is stop:
                 self._stops[shard] = self._ask_current(shard, table)
         return self.stop(shard, table)
 

@@ -104,6 +104,7 @@ class Reading:
         self._sync = sync
         self._waited = dict(state.reshards)
         self._open = set() if state.is_complete else set(self.shards)
+        self._looked_for: set[str] = set()
         self._moved = False
         self._state_wanted = False
         self._changes = ChangeSequence(state.cdc_cursor, time.time_ns() // 1000)
@@ -242,6 +243,8 @@ class Reading:
         self._progress.ended(shard, error, now)
         if error is not None:
             self.errors[shard] = error
+        if not self._open and not self.errors:
+            self._look_for_ends()
 
     def _follow(self, shard: str, reshard: Reshard) -> SourceError | None:
         """Goes on where a journal says; gives an error if that is not known yet."""
@@ -260,6 +263,22 @@ class Reading:
                 "shards in their place."
             )
         return None
+
+    def _look_for_ends(self) -> None:
+        """Reads shards on, once, whose end others have told: a reshard that came while this sync began.
+
+        It reaches the logs of its shards one after the other, so some may have been asked for their position
+        before it, and others after.
+        """
+        shards = [shard for shard in reshards.untold(self.state) if shard not in self._looked_for]
+        self._looked_for.update(shards)
+        for shard in shards:
+            self.core.positions.forget_stop(shard)
+        waiting = ", ".join(self._place(shard) for shard in self.state.reshards)
+        self._read_on(
+            [self.state.cursors[shard] for shard in shards],
+            f"Shard {waiting} of {self.stream} was resharded together with others, which have yet to tell it",
+        )
 
     def _serve(self, shards: Sequence[str]) -> bool:
         """Whether shards that have ended serve all the same, as after ReverseTraffic, as far as is known."""

@@ -132,6 +132,12 @@ def waiting_in_vain(state: StreamState, begun: Sequence[str] = ()) -> list[str]:
     ]
 
 
+def untold(state: StreamState) -> list[str]:
+    """Names the shards that have been read, and of whose end others have told that it is theirs as well."""
+    names = dict.fromkeys(name for reshard in state.reshards.values() for name in reshard.participants)
+    return [name for name in names if name in state.cursors and name not in state.reshards]
+
+
 def meet_overdue(
     state: StreamState, waited: Mapping[str, Reshard], serving: Sequence[str], *, copies_again: bool
 ) -> list[str]:

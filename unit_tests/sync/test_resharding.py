@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from source_planetscale.state import StreamState
-from unit_tests.support.events import KEYSPACE
+from unit_tests.support.events import KEYSPACE, gtid
 from unit_tests.support.fakes import CONFIG, FakeVtgate, Item, Reading, broken
 from unit_tests.support.keyspace import Destination, random_log
 from unit_tests.support.resharded import (
@@ -75,6 +75,29 @@ def test_the_streams_of_a_resharded_keyspace_share_a_pass_of_each_new_shard_too(
     assert reading.run().errors == {}
     opened = [(c.shard, sorted(tables)) for c, tables in zip(vtgate.opened, vtgate.tables, strict=True)]
     assert sorted(opened) == sorted((shard, [*NAMES]) for shard in (*OLD, *NEW))
+
+
+@pytest.mark.parametrize("early", OLD)
+def test_a_shard_that_told_its_position_before_a_reshard_of_the_others_is_read_on_to_its_end(
+    monkeypatch: pytest.MonkeyPatch, early: str
+) -> None:
+    """A reshard reaches the logs of its shards one after the other, also while a sync asks where they are."""
+    model = small()
+    vtgate = serve(model)
+    positions = {early: gtid(2)}
+
+    def current_position(_vtgate: FakeVtgate, _table: str, shard: str, _timeout: float) -> str:
+        return positions.pop(shard, model.current[shard])
+
+    monkeypatch.setattr(FakeVtgate, "current_position", current_position)
+    reading = Reading(vtgate, tables=TABLES, config=CDC, shards=OLD, state=START)
+    destination = take_all(reading)
+    assert reading.errors == {}
+    for name in NAMES:
+        assert shards_of(destination.states[name]) == {shard: model.current[shard] for shard in NEW}
+    assert {place: value for place, value in model.content().items() if value == "new"} == {
+        place: value for place, value in destination.content.items() if value == "new"
+    }
 
 
 @pytest.mark.usefixtures("_state_after_every_delivery")
