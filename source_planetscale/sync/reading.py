@@ -270,7 +270,8 @@ class Reading:
         It reaches the logs of its shards one after the other, so some may have been asked for their position
         before it, and others after.
         """
-        shards = [shard for shard in reshards.untold(self.state) if shard not in self._looked_for]
+        read = set(self.shards) - self._looked_for
+        shards = [shard for shard in reshards.untold(self.state) if shard in read]
         self._looked_for.update(shards)
         for shard in shards:
             self.core.positions.forget_stop(shard)

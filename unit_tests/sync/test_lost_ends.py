@@ -243,6 +243,15 @@ def test_an_end_that_names_a_shard_that_is_not_read_is_no_success(caplog: pytest
     assert "is copied from shard -40, 40-c0, c0-: the saved state does not lead there" in caplog.text
 
 
+def test_the_end_of_a_shard_that_is_not_selected_is_not_looked_for() -> None:
+    vtgate = serve(small())
+    config = replace(CONFIG, shards=("-80",))
+    outcome = Reading(vtgate, table=TABLES[0], config=config, shards=OLD, state=START).run()
+    assert failed(outcome).failure_type is FailureType.transient_error
+    assert "Shard -80 of keyspace shop" in str(outcome.error)
+    assert {cursor.shard for cursor in vtgate.opened} == {"-80"}
+
+
 def test_an_old_shard_whose_log_cannot_be_read_is_not_copied_anew_but_the_new_ones() -> None:
     model = small()
 
