@@ -68,6 +68,7 @@ class ShardPositions:
 
     def forget_stop(self, shard: str) -> None:
         """Has the next call of `stop` ask again, for a shard that is to be read on in the same sync."""
+        # Without its lock: a question that is being asked must not hold up the caller, which emits.
         self._stops.pop(shard, None)
 
     def renewed_stop(self, shard: str, table: str) -> Position | None:

@@ -95,15 +95,16 @@ class RowFormatter:
         columns: list[Cells] = []
         nulled: dict[int, list[int]] = {}
         for place, (index, encoder) in enumerate(self._columns):
-            values = cells[index::width]
+            places = slice(index, None, width)
+            values = cells[places]
             try:
-                if has_nulls and -1 in lengths[index::width]:
-                    columns.append(_encode_with_nulls(encoder, values, lengths[index::width]))
+                if has_nulls and -1 in lengths[places]:
+                    columns.append(_encode_with_nulls(encoder, values, lengths[places]))
                 else:
-                    columns.append(_encode(encoder, values, lengths, slice(index, None, width)))
+                    columns.append(_encode(encoder, values, lengths, places))
             except ValueError:
                 column, bad_rows = _encode_what_can_be(
-                    encoder, values, lengths[index::width], self._key_texts.get(index)
+                    encoder, values, lengths[places], self._key_texts.get(index)
                 )
                 columns.append(column)
                 for row in bad_rows:
