@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import grpc
@@ -203,13 +206,46 @@ def test_a_server_that_is_not_there_is_a_lost_connection(server: GrpcServer) -> 
     assert error.detail
 
 
-def test_an_error_that_is_no_answer_is_an_unknown_one() -> None:
-    def broken() -> Iterator[bytes]:
-        yield b"first"
-        raise grpc.RpcError
+@pytest.mark.parametrize("events", [[HERE, HERE], [HERE, SILENCE]], ids=["ended", "left in the middle"])
+def test_a_stream_that_is_over_leaves_no_connection_behind(server: GrpcServer, events: list[Any]) -> None:
+    server.script = events
 
-    call = VStreamCall(cast("Any", broken()))
-    error = failure(call)
+    def read_one() -> None:
+        with closing(made_for(server)) as client:
+            responses = iter(client.open(START, ("orders",), "a"))
+            next(responses)
+
+    # The library's own descriptors.
+    read_one()
+    before = sockets()
+    for _ in range(5):
+        read_one()
+    deadline = time.monotonic() + SECONDS
+    while sockets() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sockets() <= before
+
+
+def sockets() -> int:
+    """How many sockets this process has."""
+    links = []
+    for entry in Path("/proc/self/fd").iterdir():
+        # The descriptor of the folder itself is gone by now.
+        with suppress(OSError):
+            links.append(str(entry.readlink()))
+    return sum(link.startswith("socket:") for link in links)
+
+
+def test_an_error_that_is_no_answer_is_an_unknown_one() -> None:
+    class Broken:
+        def __iter__(self) -> Iterator[bytes]:
+            yield b"first"
+            raise grpc.RpcError
+
+        def cancel(self) -> None:
+            """It has ended."""
+
+    error = failure(VStreamCall(cast("Any", Broken())))
     assert (error.code, error.detail) == (grpc.StatusCode.UNKNOWN, "")
 
 
