@@ -353,6 +353,8 @@ def test_a_state_whose_shards_have_gone_is_told_for_each_of_its_streams_alone(
     workflow = reshard(ONE, TWO)
     workflow.switch_traffic()
     workflow.complete()
+    # A table is made on every shard, and vtgate may have yet to meet a new one's primary.
+    real_cluster.wait_until_answering({live.keyspace}, SECONDS)
     late = LiveTable(real_cluster, live.keyspace, "late")
     done = read(live.config, live.table, late.table, state=live.state)
     assert done.statuses(live.table)[-1] == "INCOMPLETE"
