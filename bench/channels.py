@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
-import time
-from contextlib import ExitStack
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from bench.measure import Cost, best, discarded_pipe, discarded_sockets, timed
+from bench.measure import Cost, best, discarded_pipe, discarded_sockets, read, timed
+from source_planetscale.workers.crew import PROCESSES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 class Way(NamedTuple):
@@ -23,12 +17,12 @@ class Way(NamedTuple):
     Attributes:
         serialization: The format; over a pipe it is lines.
         sockets: The number of sockets; 0 for a pipe, as stdout is.
-        processes: The processes that make them, each with a share of the shards and of the sockets.
+        processes: The workers that lay them out; 0 for the process itself.
     """
 
     serialization: str
     sockets: int
-    processes: int = 1
+    processes: int = 0
 
     def __str__(self) -> str:
         """Names it in a line of results."""
@@ -40,10 +34,6 @@ WAYS = (
     PIPE,
     *(Way(serialization, sockets) for serialization in ("JSONL", "PROTOBUF") for sockets in (1, 2, 4)),
 )
-
-
-# Of a recorded stream.
-SHARDS = 2
 
 
 def carried(config: dict[str, object], stream: Mapping[str, object], rounds: int) -> dict[Way, Cost]:
@@ -60,48 +50,21 @@ def carried(config: dict[str, object], stream: Mapping[str, object], rounds: int
     return {way: best(found) for way, found in costs.items()}
 
 
-def replayed(way: Way, recording: str, config: str, catalog: str) -> float:
-    """Seconds until a reader that throws away what it reads has two shards of a recorded stream.
+def replayed(
+    way: Way, recording: str, config: dict[str, object], streams: Sequence[Mapping[str, object]]
+) -> Cost:
+    """What a read of a recorded stream takes.
 
     Args:
         way: How the records leave.
-        recording: The file with the recorded stream of a shard.
-        config: The file with the connector's configuration.
-        catalog: The file with the configured catalog.
+        recording: The file with the stream.
+        config: The connector's configuration.
+        streams: The streams, as the catalog has them.
     """
-    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-        paths = [f"{directory}/{number}.sock" for number in range(way.sockets or 1)]
-        if not way.sockets:
-            os.mkfifo(paths[0])
-        each = len(paths) // way.processes
-        writers = [
-            stack.enter_context(
-                _program(
-                    *("shares", "write", recording, config, catalog, str(SHARDS // way.processes)),
-                    *(way.serialization, *paths[number * each : (number + 1) * each]),
-                )
-            )
-            for number in range(way.processes)
-        ]
-        if way.sockets:
-            reader = stack.enter_context(_program("discard", *paths))
-        else:
-            reader = stack.enter_context(
-                _program("discard", "-", stdin=stack.enter_context(Path(paths[0]).open("rb")))
-            )
-        for writer in writers:
-            assert writer.stdout is not None
-            assert writer.stdout.readline() == b"ready\n"
-        started = time.monotonic()
-        for writer in writers:
-            assert writer.stdin is not None
-            writer.stdin.write(b"\n")
-            writer.stdin.flush()
-        reader.wait()
-        return time.monotonic() - started
-
-
-def _program(name: str, *arguments: str, stdin: IO[bytes] | int = subprocess.PIPE) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", f"bench.{name}", *arguments], stdin=stdin, stdout=subprocess.PIPE
-    )
+    module = ("bench.replayed", recording, "read")
+    if not way.sockets:
+        with discarded_pipe() as pipe:
+            return read(config, *streams, module=module, keep_own=True, stdout=pipe)
+    with discarded_sockets(way.sockets, way.serialization) as environment:
+        environment[PROCESSES] = str(way.processes)
+        return read(config, *streams, module=module, keep_own=True, environment=environment)

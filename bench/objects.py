@@ -22,6 +22,7 @@ from source_planetscale.columns import json_schema
 from source_planetscale.config import Config
 from source_planetscale.mysql.database import Database
 from source_planetscale.records.batches import BatchMaker
+from source_planetscale.records.message import batch_of
 from source_planetscale.records.sequence import ChangeSequence
 from source_planetscale.vstream.cursor import Cursor
 from source_planetscale.vstream.lastpk import cells
@@ -50,7 +51,7 @@ def _lines(raws: Sequence[bytes], table: Table, config: Config) -> int:
     batches = BatchMaker(table, config, ChangeSequence(0, 0), ChangeSequence(0, 0))
     count = 0
     for raw in raws:
-        batch = batches.batch(reader.read(raw), cursor.shard)
+        batch = batch_of(batches, reader.read(raw), cursor.shard)
         count += batch.text.count(b"\n") if batch else 0
     return count
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.channels import ONE_SOCKET, PIPE, SHARDS, WAYS, Way, carried, replayed
+from bench.channels import ONE_SOCKET, PIPE, WAYS, Way, carried, replayed
 from bench.data import (
     KINDS,
     REFERENCE,
@@ -31,6 +31,7 @@ from bench.measure import (
     run_python,
     timed,
 )
+from bench.replayed import RECORDED, TABLES
 from bench.terms import Line, Size
 from embedded_database.relay import Relay, delay
 
@@ -143,34 +144,36 @@ class Bench:
             )
 
     def recorded(self) -> Iterator[Line]:
-        """The same without waiting for a server: two shards of a recorded stream, over each channel.
-
-        The last line is a prototype of processes that each own a shard and a socket.
-        """
-        self._table("one", "objects", REFERENCE, self.size.kind_rows)
-        stream = discovered(self.config("one"), "objects")
-        shared = Way("PROTOBUF", 2, processes=2)
-        seconds: dict[Way, list[float]] = {way: [] for way in (*WAYS, shared)}
+        """The same without waiting for a server: copies of a recorded stream, over each channel."""
+        self._table("one", RECORDED, REFERENCE, self.size.kind_rows)
+        config = self.config("one")
+        stream = discovered(config, RECORDED)
+        streams = [{**stream, "name": name} for name in TABLES]
+        by_workers = [Way(serialization, 2, 2) for serialization in ("JSONL", "PROTOBUF")]
+        costs: dict[Way, list[Cost]] = {way: [] for way in (*WAYS, *by_workers)}
         with tempfile.TemporaryDirectory() as directory:
-            options = files(directory, self.config("one"), [stream])
             recording = f"{directory}/recording"
-            run_python("-m", "bench.shares", "record", recording, *options)
+            options = files(directory, config, [stream])
+            run_python("-m", "bench.replayed", "record", recording, *options)
             for _ in range(self.size.rounds):
-                for way, found in seconds.items():
-                    found.append(replayed(way, recording, options[1], options[3]))
-        least = {way: min(found) for way, found in seconds.items()}
+                for way, found in costs.items():
+                    found.append(replayed(way, recording, config, streams))
+        least = {way: best(found).own["seconds"] for way, found in costs.items()}
         for way in WAYS:
-            rows = SHARDS * self.size.kind_rows / least[way]
+            rows = len(TABLES) * self.size.kind_rows / least[way]
             faster = least[PIPE] / least[way]
             goal = () if way == PIPE else ("more rows than stdout", faster > 1)
             yield Line(
                 f"recorded stream over {way}", f"{rows:,.0f} rows a second, {faster:.2f} x stdout", *goal
             )
-        one, two = least[shared._replace(processes=1)], least[shared]
-        yield Line(
-            f"recorded stream of 2 shards over {shared}: a process for each (prototype)",
-            f"{two:.2f} s beside {one:.2f} s of one process, {one / two:.2f} x as quick",
-        )
+        for way in by_workers:
+            one, two = least[way._replace(processes=0)], least[way]
+            yield Line(
+                f"recorded stream over {way}: two workers",
+                f"{two:.2f} s beside {one:.2f} s of one process, {one / two:.2f} x as quick",
+                "1.7 x",
+                one / two >= 1.7,
+            )
 
     def catch_up(self) -> Iterator[Line]:
         """Changed rows, in transactions of several sizes."""

@@ -25,6 +25,10 @@ class SourceError(Exception):
         self.message = message
         self.cause = cause
 
+    def __reduce__(self) -> tuple[type[SourceError], tuple[str]]:
+        """Goes to other processes without its cause, which may be of a kind that does not."""
+        return type(self), (self.message,)
+
 
 class ConfigError(SourceError):
     """Something that the user can mend: configuration, permissions, catalog or saved state."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import io
 import logging
 import os
 import signal
 import sys
 import threading
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 # gRPC's own lines on stderr say what the connector says better, and are no JSON.
@@ -21,10 +20,12 @@ from airbyte_cdk.utils import message_utils
 from airbyte_cdk.utils.traced_exception import AirbyteTracedException
 
 from source_planetscale.airbyte_errors import traced_errors
+from source_planetscale.heap import share_one_heap
 from source_planetscale.output import channel_of
 from source_planetscale.output.stdout import Stdout, StdoutChannel
-from source_planetscale.records.message import RecordBatch
+from source_planetscale.records.message import Batch
 from source_planetscale.source import SourcePlanetscale
+from source_planetscale.workers.crew import crew_of
 
 if TYPE_CHECKING:
     import argparse
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
     from source_planetscale.output.channel import Channel
 
-# malloc.h of glibc.
-_M_ARENA_MAX = -8
 _BROKEN_PIPE_EXIT = 128 + signal.SIGPIPE
 
 
@@ -63,6 +62,7 @@ class Entrypoint(AirbyteEntrypoint):
         """Reads as the CDK does; gives no message, because the channel takes each."""
         self._channel.open(catalog)
         self._source.heartbeat = self._channel.states_are_heartbeat
+        self._source.crew = crew_of(os.environ, self._channel.form)
         for message in super().read(source_spec, config, catalog, state):
             self._channel.emit(message)
         self._channel.finish()
@@ -73,7 +73,7 @@ class Entrypoint(AirbyteEntrypoint):
         message: AirbyteMessage, stream_message_count: defaultdict[HashableStreamDescriptor, float]
     ) -> AirbyteMessage:
         """Counts a batch as what it holds, anything else as the CDK does."""
-        if isinstance(message, RecordBatch):
+        if isinstance(message, Batch):
             stream_message_count[message_utils.get_stream_descriptor(message)] += message.count
             return message
         return AirbyteEntrypoint.handle_record_counts(message, stream_message_count)
@@ -85,7 +85,7 @@ def run(args: Sequence[str] | None = None) -> None:
     Args:
         args: The arguments after the program's name; those of the process if None.
     """
-    _share_one_heap()
+    share_one_heap()
     _buffer_stdout()
     # A log line that finds no reader is no error of its own: the next message ends the process.
     logging.raiseExceptions = False
@@ -129,13 +129,6 @@ class _Signals:
             os._exit(128 + number)
         self.received = number
         self._interrupted.set()
-
-
-def _share_one_heap() -> None:
-    # glibc gives threads heaps of their own, and each keeps what it once held: a third of the process with 16
-    # shards. Nothing is gained by them, since the interpreter runs one thread at a time.
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def _buffer_stdout() -> None:

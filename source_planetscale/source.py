@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from airbyte_cdk.sources.streams import Stream
 
     from source_planetscale.sync.replication import Replication
+    from source_planetscale.workers.crew import Crew
 
 _LOGGER = logging.getLogger("airbyte.source-planetscale")
 
@@ -50,6 +51,7 @@ class SourcePlanetscale(AbstractSource):
 
     Attributes:
         heartbeat: Whether a read gives a state within the checkpoint interval even where nothing moves.
+        crew: The processes that help a read; None for none.
     """
 
     def __init__(self, *, batched: bool = False, interrupted: threading.Event | None = None) -> None:
@@ -61,6 +63,7 @@ class SourcePlanetscale(AbstractSource):
             interrupted: Set by the caller to end a read early, with the state of what was read.
         """
         self.heartbeat = False
+        self.crew: Crew | None = None
         self._batched = batched
         self._interrupted = interrupted or threading.Event()
         self._stream: Stream | None = None
@@ -177,7 +180,8 @@ class SourcePlanetscale(AbstractSource):
         Raises:
             AirbyteTracedException: At least one stream failed; each has told its own error before.
         """
-        from source_planetscale.sync.replication import Replication, connections
+        from source_planetscale.connections import connections
+        from source_planetscale.sync.replication import Replication
 
         with traced_errors():
             parsed = Config.parse(normalise(config))
@@ -189,6 +193,7 @@ class SourcePlanetscale(AbstractSource):
                 self._interrupted,
                 batched=self._batched,
                 heartbeat=self.heartbeat,
+                crew=self.crew,
             )
             try:
                 streams = replication.streams(catalog, state or [])

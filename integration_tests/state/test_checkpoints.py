@@ -13,7 +13,7 @@ from embedded_database.relay import cut as cut_after
 from integration_tests.support.command import Command, Run, configured, cursors, read, read_well
 from integration_tests.support.tables import create, executed_position, insert, on_shard
 from integration_tests.vitess.processes import wait_until
-from source_planetscale.sync.checkpoint import ROWS_BETWEEN_CHECKPOINTS
+from source_planetscale.follow.checkpoint import ROWS_BETWEEN_CHECKPOINTS
 from source_planetscale.vstream.lastpk import cells
 from source_planetscale.vstream.wire import vstream_pb2 as wire
 

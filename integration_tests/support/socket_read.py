@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import threading
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from integration_tests.support.command import SECONDS, Run
 from integration_tests.support.socket_destination import Destination
 from integration_tests.support.warm import spawn
+from source_planetscale.workers.crew import PROCESSES
 
 if TYPE_CHECKING:
     import signal
@@ -85,6 +87,9 @@ class SocketRead:
             "DATA_CHANNEL_FORMAT": self._serialization,
             "DATA_CHANNEL_SOCKET_PATHS": ",".join(map(str, self.paths)),
         }
+        if PROCESSES in os.environ:
+            # The command is forked from a process that has the environment of its own start.
+            environment[PROCESSES] = os.environ[PROCESSES]
         out = self._out
         if self._piped:
             out = directory / "pipe"
@@ -123,6 +128,11 @@ class SocketRead:
     def said(self) -> str:
         """What the command has written to stdout so far."""
         return self._out.read_text()
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that read shards, as the log tells them, in the order of their tasks."""
+        return [int(number) for number in re.findall(r"in process (\d+)\.", self.said)]
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal."""

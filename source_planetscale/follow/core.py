@@ -120,7 +120,7 @@ class StreamCount:
         self.value = 0
         self._lock = threading.Lock()
 
-    def add(self) -> None:
-        """Counts one."""
+    def add(self, streams: int = 1) -> None:
+        """Counts streams."""
         with self._lock:
-            self.value += 1
+            self.value += streams

@@ -66,6 +66,10 @@ class ShardPositions:
             return stop
         raise stop
 
+    def keep_stop(self, shard: str, stop: Position) -> None:
+        """Takes a stop position that was asked for elsewhere in this sync."""
+        self._stops[shard] = stop
+
     def forget_stop(self, shard: str) -> None:
         """Has the next call of `stop` ask again, for a shard that is to be read on in the same sync."""
         # Without its lock: a question that is being asked must not hold up the caller, which emits.

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airbyte_cdk.models import AirbyteMessage, ConfiguredAirbyteCatalog
 
+    from source_planetscale.records.layout import Format
+
 
 class Channel(ABC):
     """Carries the messages of one read.
 
     Attributes:
         states_are_heartbeat: Whether states are the only sign of life that the platform sees.
+        form: The format of records that may be laid out elsewhere; None if it has to be the channel itself.
     """
 
     states_are_heartbeat = False
+    form: Format | None = None
 
     @abstractmethod
     def open(self, catalog: ConfiguredAirbyteCatalog) -> None:

@@ -12,7 +12,7 @@ from source_planetscale.errors import InternalError
 from source_planetscale.output.channel import Channel
 from source_planetscale.output.stdout import line_of
 from source_planetscale.output.streams import OutputStreams
-from source_planetscale.records.message import RecordBatch
+from source_planetscale.records.message import Batch, FinishedBatch, RecordBatch
 
 if TYPE_CHECKING:
     from airbyte_cdk.models import (
@@ -38,26 +38,27 @@ class SocketChannel(Channel):
     """
 
     states_are_heartbeat = True
+    form: Format
 
     def __init__(self, sockets: Sockets, stdout: Stdout, form: Format) -> None:
         """Takes the ways out and the format of what goes to the sockets."""
         self._sockets = sockets
         self._stdout = stdout
-        self._format = form
+        self.form = form
         self._tied: dict[tuple[str, str | None, str], int] = {}
 
     def open(self, catalog: ConfiguredAirbyteCatalog) -> None:
         """Implements `Channel.open`: waits for the destination."""
-        self._streams = OutputStreams(catalog, self._format)
+        self._streams = OutputStreams(catalog, self.form)
         self._sockets.accept()
         _LOGGER.info(
-            f"Records go to the destination over {len(self._sockets)} socket(s), as {self._format.name}."
+            f"Records go to the destination over {len(self._sockets)} socket(s), as {self.form.name}."
         )
 
     def emit(self, message: AirbyteMessage) -> None:
         """Implements `Channel.emit`."""
         self._sockets.raise_if_lost()
-        if isinstance(message, RecordBatch):
+        if isinstance(message, Batch):
             self._emit_records(message)
         elif message.record is not None:
             raise InternalError("A single record was made for the data channel, which takes batches.")
@@ -76,12 +77,20 @@ class SocketChannel(Channel):
         """Implements `Channel.close`: the destination ends when all sockets are closed."""
         self._sockets.close()
 
-    def _emit_records(self, batch: RecordBatch) -> None:
+    def _emit_records(self, batch: Batch) -> None:
         stream = self._streams.find(batch.stream, batch.namespace)
-        data = batch.laid_out(stream.layout, stream.partition)
-        self._sockets.send(self._sockets.free() if batch.copied else self._socket_of(batch), data)
+        number = self._sockets.free() if batch.copied else self._socket_of(batch)
+        if isinstance(batch, FinishedBatch):
+            self._sockets.send(number, batch.data)
+            batch.free()
+            stream.count(batch.count, batch.partition)
+            if batch.closes:
+                stream.end(batch.partition)
+        elif isinstance(batch, RecordBatch):
+            self._sockets.send(number, batch.laid_out(stream.layout, stream.partition))
+            stream.count(batch.count, stream.partition)
 
-    def _socket_of(self, batch: RecordBatch) -> int:
+    def _socket_of(self, batch: Batch) -> int:
         """The one socket for the changes of a shard: nothing orders the changes of a row over several."""
         tied = self._tied
         return tied.setdefault((batch.stream, batch.namespace, batch.shard), len(tied) % len(self._sockets))
@@ -93,7 +102,10 @@ class SocketChannel(Channel):
         stream = self._streams.find(descriptor.name, descriptor.namespace)
         state.stream.stream_descriptor = stream.descriptor
         content = AirbyteMessageSerializer.dump(message)
-        content["state"]["id"], content["state"]["partition_id"] = stream.close_partition()
+        closed = stream.close_partition()
+        content["state"]["id"], content["state"]["partition_id"] = closed.number, closed.partition
+        # Of the records since the last state some may be in partitions that are still open.
+        content["state"]["sourceStats"] = {"recordCount": float(closed.records)}
         self._emit_to_both(orjson.dumps(content) + b"\n")
 
     def _emit_status(self, message: AirbyteMessage, status: AirbyteStreamStatusTraceMessage) -> None:
@@ -109,4 +121,4 @@ class SocketChannel(Channel):
     def _emit_to_both(self, line: bytes) -> None:
         # The platform has to know a state before the destination can confirm it.
         self._stdout.write(line)
-        self._sockets.send(self._sockets.free(), self._format.message(line))
+        self._sockets.send(self._sockets.free(), self.form.message(line))

@@ -89,7 +89,7 @@ class Sockets:
         self._watch = _Watch(self._clients, self._lose)
         self._watch.start()
 
-    def send(self, number: int, data: bytes) -> None:
+    def send(self, number: int, data: bytes | memoryview) -> None:
         """Writes to a socket, and waits until all of it is on its way.
 
         Raises:

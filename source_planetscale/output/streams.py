@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
 
 from airbyte_cdk.models import StreamDescriptor
 
@@ -12,11 +13,26 @@ if TYPE_CHECKING:
     from source_planetscale.records.layout import Format
 
 
+class Closed(NamedTuple):
+    """A partition that a state ends.
+
+    Attributes:
+        number: The id of the state.
+        partition: The partition.
+        records: How many it has.
+    """
+
+    number: int
+    partition: str
+    records: int
+
+
 class OutputStream:
     """One stream: its name, its layout, and the numbers of its partition and of its states.
 
     The destination gives a state back once it holds exactly the records of that state's partition, and it
-    gives them back by `id`, from 1 and without gaps. So a partition is what was sent since the last state.
+    gives them back by `id`, from 1 and without gaps. So a partition is what was sent since the last state;
+    workers close partitions of their own, each of which has a state as well.
     """
 
     def __init__(self, number: int, stream: AirbyteStream, form: Format) -> None:
@@ -33,17 +49,31 @@ class OutputStream:
         self.layout = form.layout(stream.name, stream.namespace, properties)
         self._number = number
         self._states = 0
+        self._own = 1
+        self._ended: str | None = None
+        self._records: Counter[str] = Counter()
 
     @property
     def partition(self) -> str:
-        """The partition of the records that come now."""
-        return f"{self._number}-{self._states + 1}"
+        """The partition of the records that are laid out now."""
+        return f"{self._number}-{self._own}"
 
-    def close_partition(self) -> tuple[int, str]:
-        """Ends the partition with a state; gives the id of that state and the partition."""
-        partition = self.partition
+    def count(self, records: int, partition: str) -> None:
+        """Counts records that have been sent."""
+        self._records[partition] += records
+
+    def end(self, partition: str) -> None:
+        """Has the next state end a partition of records that were laid out elsewhere."""
+        self._ended = partition
+
+    def close_partition(self) -> Closed:
+        """Ends a partition with a state."""
+        partition, self._ended = self._ended, None
+        if partition is None:
+            partition = self.partition
+            self._own += 1
         self._states += 1
-        return self._states, partition
+        return Closed(self._states, partition, self._records.pop(partition, 0))
 
 
 class OutputStreams:

@@ -1,4 +1,4 @@
-"""From runs of rows to batches of records, with the columns that the connector adds."""
+"""From runs of rows to encoded rows, with the columns that the connector adds."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from typing import TYPE_CHECKING
 
 from source_planetscale.records.added import Added, ChangeColumns, Metadata
 from source_planetscale.records.lines import Phase, RowFormatter
-from source_planetscale.records.message import RecordBatch
 from source_planetscale.vstream.rows import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from source_planetscale.config import Config
     from source_planetscale.records.encoded import EncodedRows
-    from source_planetscale.records.sequence import ChangeSequence
+    from source_planetscale.records.sequence import Numbers
     from source_planetscale.table import Table
     from source_planetscale.vstream.table_reader import RowFields, RowRun
 
 
 class BatchMaker:
-    """Makes the record batches of one shard of one table; used by one thread.
+    """Encodes the rows of one shard of one table; used by one thread.
 
-    The sequences are shared by all shards and tables of a sync.
+    The numbers are shared by all shards and tables of a sync.
+
+    Attributes:
+        table: The table.
     """
 
     def __init__(
         self,
         table: Table,
         config: Config,
-        changes: ChangeSequence,
-        records: ChangeSequence,
-        namespace: str | None = None,
+        changes: Numbers,
+        records: Numbers,
         wanted: Container[str] | None = None,
     ) -> None:
         """Takes the table, the configuration, and what numbers the records.
@@ -43,37 +44,26 @@ class BatchMaker:
         Args:
             table: The table.
             config: The configuration.
-            changes: The sequence for `_ab_cdc_cursor`.
-            records: The sequence for metadata.
-            namespace: The namespace of the records; they have none if None.
+            changes: The numbers for `_ab_cdc_cursor`.
+            records: The numbers for metadata.
             wanted: The names of the table's columns that records are to have; None for all.
         """
         self._wanted = wanted
-        self._namespace = namespace
-        self._table = table
+        self.table = table
         self._config = config
         self._changes = changes
         self._records = records
         self._formatters: dict[tuple[RowFields, Phase], RowFormatter] = {}
 
-    def batch(self, runs: list[RowRun], shard: str) -> RecordBatch | None:
-        """Encodes runs of rows of a shard, in order, as one batch; None for no rows."""
+    def rows(self, runs: Sequence[RowRun]) -> list[EncodedRows]:
+        """Encodes runs of rows, in order; leaves out deleted rows where nothing would tell that they are."""
         if not self._config.include_cdc_columns:
             runs = [run for run in runs if not run.deleted]
-        if not runs:
-            return None
         now_ns = time.time_ns()
-        rows = [
+        return [
             self._encoded(formatter, list(alike), now_ns)
             for formatter, alike in groupby(runs, self._formatter)
         ]
-        return RecordBatch(
-            rows,
-            stream=self._table.name,
-            namespace=self._namespace,
-            shard=shard,
-            copied=all(run.copied for run in runs),
-        )
 
     def _encoded(self, formatter: RowFormatter, runs: list[RowRun], now_ns: int) -> EncodedRows:
         added: list[Added] = []
@@ -88,7 +78,7 @@ class BatchMaker:
         if formatter is None:
             formatter = self._formatters[key] = RowFormatter(
                 run.fields.columns,
-                self._table.primary_key,
+                self.table.primary_key,
                 phase=phase,
                 enum_labels_on_wire=run.fields.enum_labels_on_wire,
                 tinyint1_as_boolean=self._config.tinyint1_as_boolean,

@@ -1,7 +1,8 @@
-"""Record batches: encoded rows as one message, which is laid out where it leaves the process."""
+"""Batches of records, each as one message that passes through the CDK."""
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,15 @@ from airbyte_protocol_dataclasses.models import (  # type: ignore[import-untyped
 from source_planetscale.records.jsonl import RecordLines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from source_planetscale.records.batches import BatchMaker
     from source_planetscale.records.encoded import EncodedRows
     from source_planetscale.records.layout import Layout
+    from source_planetscale.vstream.table_reader import RowRun
 
 
-class RecordBatch(AirbyteMessage):
+class Batch(AirbyteMessage):
     """Records of one shard of a stream that pass through the CDK's loops as one RECORD message.
 
     `record` holds the stream and the namespace, which is what the CDK reads of it; its data is empty.
@@ -35,24 +38,85 @@ class RecordBatch(AirbyteMessage):
         namespace: Its namespace; None if it has none.
         shard: The shard that the rows come from.
         copied: Whether all rows come from the copy, so that none of them is a change of another.
-        rows: The rows, in order.
         count: The number of records.
+    """
+
+    def __init__(
+        self, *, stream: str, namespace: str | None, shard: str, copied: bool, count: int, emitted_at: int
+    ) -> None:
+        """Takes what is said of the records; `emitted_at` is in milliseconds since the epoch."""
+        record = AirbyteRecordMessage(stream=stream, namespace=namespace, data={}, emitted_at=emitted_at)
+        super().__init__(type=Type.RECORD, record=record)
+        self.stream = stream
+        self.namespace = namespace
+        self.shard = shard
+        self.copied = copied
+        self.count = count
+
+
+class FinishedBatch(Batch):
+    """Records that are laid out already, in a partition of their own.
+
+    Attributes:
+        data: The records as they are to leave; valid until `free` is called.
+        partition: Their partition.
+        closes: Whether the partition ends with them, so that the next state has to name it.
+        free: Gives back the place of the data; has to be called, and may be called when they have left.
+    """
+
+    def __init__(
+        self,
+        data: memoryview,
+        *,
+        partition: str,
+        closes: bool,
+        free: Callable[[], None],
+        stream: str,
+        namespace: str | None,
+        shard: str,
+        copied: bool,
+        count: int,
+    ) -> None:
+        """Takes the data and what is said of them."""
+        super().__init__(
+            stream=stream,
+            namespace=namespace,
+            shard=shard,
+            copied=copied,
+            count=count,
+            emitted_at=time.time_ns() // 1_000_000,
+        )
+        self.data = data
+        self.partition = partition
+        self.closes = closes
+        self.free = free
+
+    def drop(self) -> None:
+        """Lets go of the records; the end of the partition stays."""
+        self.free()
+        self.data, self.count, self.free = memoryview(b""), 0, _nothing
+
+
+class RecordBatch(Batch):
+    """Records that are laid out where they leave the process.
+
+    Attributes:
+        rows: The rows, in order.
     """
 
     def __init__(
         self, rows: Sequence[EncodedRows], *, stream: str, namespace: str | None, shard: str, copied: bool
     ) -> None:
         """Takes at least one run of rows."""
-        record = AirbyteRecordMessage(
-            stream=stream, namespace=namespace, data={}, emitted_at=rows[0].emitted_at_ms
+        super().__init__(
+            stream=stream,
+            namespace=namespace,
+            shard=shard,
+            copied=copied,
+            count=sum(run.count for run in rows),
+            emitted_at=rows[0].emitted_at_ms,
         )
-        super().__init__(type=Type.RECORD, record=record)
-        self.stream = stream
-        self.namespace = namespace
-        self.shard = shard
-        self.copied = copied
         self.rows = rows
-        self.count = sum(run.count for run in rows)
 
     @property
     def text(self) -> bytes:
@@ -84,6 +148,28 @@ class RecordBatch(AirbyteMessage):
             if "meta" in record:
                 record["meta"] = _meta_message(record["meta"]["changes"])
             yield AirbyteMessage(type=Type.RECORD, record=AirbyteRecordMessage(**record))
+
+
+def _nothing() -> None:
+    """There is no place to be given back."""
+
+
+def batch_of(
+    maker: BatchMaker, runs: Sequence[RowRun], shard: str, namespace: str | None = None
+) -> RecordBatch | None:
+    """Makes one batch of runs of rows, in order; None for no rows.
+
+    Args:
+        maker: Encodes the rows.
+        runs: The runs.
+        shard: The shard that they come from.
+        namespace: The namespace of the records; they have none if None.
+    """
+    rows = maker.rows(runs)
+    if not rows:
+        return None
+    copied = all(run.copied for run in runs)
+    return RecordBatch(rows, stream=maker.table.name, namespace=namespace, shard=shard, copied=copied)
 
 
 @lru_cache(maxsize=1024)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from typing import Final, Protocol
 
 # Numbers that may be handed out between two states; what a cut sync emitted after its last state stays
 # below the first number of the next one.
 RESERVE: Final = 1 << 26
 _LOW: Final = RESERVE // 2
+
+
+class Numbers(Protocol):
+    """Hands out numbers; see `ChangeSequence`."""
+
+    def take(self, count: int) -> range:
+        """Hands out the next numbers; see `ChangeSequence.take`."""
+        ...
 
 
 class ChangeSequence:

@@ -8,8 +8,10 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from source_planetscale.records.message import RecordBatch
+
 if TYPE_CHECKING:
-    from source_planetscale.records.message import RecordBatch
+    from source_planetscale.records.message import Batch
     from source_planetscale.vstream.cursor import Cursor
     from source_planetscale.vstream.wire import vstream_pb2 as wire
 
@@ -37,18 +39,23 @@ class Delivery:
 
     shard: str
     cursor: Cursor
-    batch: RecordBatch | None = None
+    batch: Batch | None = None
     size: int = 0
     ended: bool = False
     error: Exception | None = None
     journal: wire.Journal | None = None
     anew: bool = False
 
+    @property
+    def can_be_joined(self) -> bool:
+        """Whether it may be taken as one with others of its shard."""
+        return self.batch is None or isinstance(self.batch, RecordBatch)
+
 
 def _joined(deliveries: list[Delivery]) -> Delivery:
     if len(deliveries) == 1:
         return deliveries[0]
-    batches = [delivery.batch for delivery in deliveries if delivery.batch is not None]
+    batches = [delivery.batch for delivery in deliveries if isinstance(delivery.batch, RecordBatch)]
     size = sum(delivery.size for delivery in deliveries)
     batch = batches[0].joined(batches[1:]) if batches else None
     anew = any(delivery.anew for delivery in deliveries)
@@ -123,7 +130,7 @@ class Deliveries:
             taken = [buffer.items.popleft()]
             size = taken[0].size
             while buffer.items and buffer.items[0].shard == taken[0].shard and size < _JOINED_BYTES:
-                if taken[-1].ended:
+                if taken[-1].ended or not (taken[-1].can_be_joined and buffer.items[0].can_be_joined):
                     break
                 taken.append(buffer.items.popleft())
                 size += taken[-1].size

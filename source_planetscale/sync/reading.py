@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 from airbyte_cdk.models import AirbyteMessage, Type
 
 from source_planetscale.errors import ConfigError, SourceError, TransientError
+from source_planetscale.follow.checkpoint import CheckpointPolicy
 from source_planetscale.follow.member import Member
 from source_planetscale.follow.positions import ShardGoneError, SilentShardError
-from source_planetscale.records.batches import BatchMaker
+from source_planetscale.records.message import FinishedBatch, RecordBatch
 from source_planetscale.records.sequence import ChangeSequence
 from source_planetscale.sync import reshards
-from source_planetscale.sync.checkpoint import CheckpointPolicy
 from source_planetscale.sync.progress import ProgressLog
+from source_planetscale.workers.messages import Outlet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from source_planetscale.follow.core import Core
-    from source_planetscale.records.message import RecordBatch
+    from source_planetscale.records.message import Batch
     from source_planetscale.state import Reshard, StreamState
     from source_planetscale.sync.context import Sync
     from source_planetscale.sync.delivery import Delivery
@@ -70,7 +71,7 @@ class Reading:
         idle: Collection[str] = (),
         namespace: str | None = None,
         copy_starts_again: bool = True,
-        wanted: frozenset[str] | None = None,
+        properties: Mapping[str, Any] | None = None,
     ) -> None:
         """Prepares the reading.
 
@@ -84,9 +85,14 @@ class Reading:
             namespace: The stream's namespace as it is configured.
             copy_starts_again: Whether a copy that cannot go on in the middle may start again after rows of
                 it are out.
-            wanted: The names of the columns that records are to have; None for all.
+            properties: The JSON schema of each column that records are to have; all of the table's for
+                none.
         """
-        self._wanted = wanted
+        # A schema without properties says nothing of them.
+        self._wanted = frozenset(properties or ()) or None
+        self.outlet = Outlet(table, namespace, self._wanted, properties or None)
+        self.config = sync.config
+        self.records = sync.records
         now = time.monotonic()
         self.namespace = namespace
         self._copy_starts_again = copy_starts_again
@@ -107,7 +113,7 @@ class Reading:
         self._looked_for: set[str] = set()
         self._moved = False
         self._state_wanted = False
-        self._changes = ChangeSequence(state.cdc_cursor, time.time_ns() // 1000)
+        self.changes = ChangeSequence(state.cdc_cursor, time.time_ns() // 1000)
         self._policy = CheckpointPolicy(sync.config.checkpoint_seconds, now)
         self.estimates = self._estimates()
         self._progress = ProgressLog(table.name, sync.logger, now, self.estimates, self._place)
@@ -138,11 +144,6 @@ class Reading:
             wanted=self._wanted,
         )
 
-    def batches(self) -> BatchMaker:
-        """Makes the maker of a shard's batches."""
-        config = self._sync.config
-        return BatchMaker(self.table, config, self._changes, self._sync.records, self.namespace, self._wanted)
-
     def want_state(self) -> None:
         """Has the next message be a state."""
         self._state_wanted = True
@@ -160,11 +161,16 @@ class Reading:
                 yield PAUSE
                 continue
             delivery = self._sync.deliveries.take(self.key)
+            closes = delivery is not None and _closes(delivery)
             if delivery is not None:
+                if closes and self.uncovered:
+                    # What was laid out here is in a partition of its own, which needs a state as well.
+                    yield self._checkpoint(make_state)
                 yield from self._emit(delivery)
             # At the end of a slice the CDK makes a state.
             if shard in self._open:
-                if delivery is not None and (self._policy.due(time.monotonic()) or self._reserve_runs_low):
+                due = closes or self._policy.due(time.monotonic()) or self._reserve_runs_low
+                if delivery is not None and due:
                     yield self._checkpoint(make_state)
                 yield PAUSE
         self._meet_overdue()
@@ -206,13 +212,20 @@ class Reading:
         if shard not in self.state.cursors:
             # It was given up with a lost log; its rows come with the copy in its place.
             self._open.difference_update({shard} if delivery.ended else ())
+            if isinstance(delivery.batch, FinishedBatch):
+                delivery.batch.drop()
+                if delivery.batch.closes:
+                    # Rows of the partition are out already.
+                    yield delivery.batch
             return
         moved = delivery.cursor != self.state.cursors[shard]
         self._moved = self._moved or moved
         self.state.cursors[shard] = delivery.cursor
         if delivery.batch is not None:
-            self.uncovered += delivery.batch.count
-            self._policy.observe(delivery.batch.count, moved=moved)
+            # Rows of a worker are covered when it closes their partition.
+            own = 0 if isinstance(delivery.batch, FinishedBatch) else delivery.batch.count
+            self.uncovered += own
+            self._policy.observe(own, moved=moved)
             self._progress.rows(shard, delivery.batch.count, copying=delivery.cursor.copying, now=now)
             yield from self._records(delivery.batch)
         elif moved:
@@ -220,11 +233,11 @@ class Reading:
         if delivery.ended:
             self._end(delivery, now)
 
-    def _records(self, batch: RecordBatch) -> Iterator[AirbyteMessage]:
-        if self._sync.batched:
-            yield batch
-        else:
+    def _records(self, batch: Batch) -> Iterator[AirbyteMessage]:
+        if isinstance(batch, RecordBatch) and not self._sync.batched:
             yield from batch.messages()
+        else:
+            yield batch
 
     def _end(self, delivery: Delivery, now: float) -> None:
         shard, error = delivery.shard, delivery.error
@@ -374,12 +387,16 @@ class Reading:
 
     @property
     def _reserve_runs_low(self) -> bool:
-        return self._sync.config.include_cdc_columns and self._changes.runs_low(self.state.cdc_cursor)
+        return self._sync.config.include_cdc_columns and self.changes.runs_low(self.state.cdc_cursor)
 
     def _remember(self) -> None:
         if self._sync.config.include_cdc_columns:
             # A reserve with every sync would run ahead of the clock, which orders what a lost state does not.
-            self.state.cdc_cursor = self._changes.reserved if self._open else self._changes.last
+            self.state.cdc_cursor = self.changes.reserved if self._open else self.changes.last
         if not self._open and not self.errors:
             self.state.full_refresh = False
         self.state_json: dict[str, Any] = self.state.to_json()
+
+
+def _closes(delivery: Delivery) -> bool:
+    return isinstance(delivery.batch, FinishedBatch) and delivery.batch.closes

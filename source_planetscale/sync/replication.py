@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,7 @@ from airbyte_cdk.sources.streams import Stream
 
 from source_planetscale.airbyte_errors import traced
 from source_planetscale.errors import ConfigError, SourceError
-from source_planetscale.follow.core import Core, StreamCount
-from source_planetscale.follow.positions import ShardPositions
 from source_planetscale.follow.retries import patiently
-from source_planetscale.mysql.database import Database
 from source_planetscale.mysql.internal_tables import about_missing_table, why_not_streamed
 from source_planetscale.mysql.keyspaces import ask_each
 from source_planetscale.mysql.moves import home_of
@@ -28,17 +24,19 @@ from source_planetscale.sync.context import Sync
 from source_planetscale.sync.reading import Reading
 from source_planetscale.sync.stream import TableStream
 from source_planetscale.table import table_key
-from source_planetscale.vstream.client import VStreamClient
 
 if TYPE_CHECKING:
     import logging
+    import threading
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from airbyte_cdk.models import AirbyteStateMessage, ConfiguredAirbyteStream
     from airbyte_cdk.sources.streams.core import StreamData
 
     from source_planetscale.config import Config
+    from source_planetscale.follow.core import Core
     from source_planetscale.table import Table
+    from source_planetscale.workers.crew import Crew
 
 
 class UnreadableStream(Stream):
@@ -79,30 +77,6 @@ class UnreadableStream(Stream):
         raise self.error
 
 
-def connections(
-    config: Config, logger: logging.Logger, interrupted: threading.Event
-) -> Callable[[str], Core]:
-    """Gives what makes the connections to a keyspace, by its name; nothing is connected yet."""
-    turn, opened = threading.Lock(), StreamCount()
-
-    def connect(name: str) -> Core:
-        keyspace = config.keyspace_named(name)
-        database = Database(config.mysql, keyspace)
-        client = VStreamClient(config.grpc, keyspace)
-        return Core(
-            client,
-            database,
-            ShardPositions(config.patience, client, database, interrupted),
-            config.patience,
-            logger,
-            track_changes=config.include_cdc_columns or config.include_metadata,
-            turn=turn,
-            opened=opened,
-        )
-
-    return connect
-
-
 @dataclass(frozen=True)
 class _Known:
     """What is known of a keyspace before it is read.
@@ -139,12 +113,13 @@ class Replication:
         *,
         batched: bool = False,
         heartbeat: bool = False,
+        crew: Crew | None = None,
     ) -> None:
         """Asks nothing yet; `connect` is what `connections` gives, the others are those of `Sync`."""
         self._config = config
         self._connect = connect
         self._cores: dict[str, Core] = {}
-        self.sync = Sync(config, ChangeSequence(0, 0), logger, interrupted, batched, heartbeat)
+        self.sync = Sync(config, ChangeSequence(0, 0), logger, interrupted, batched, heartbeat, crew)
         self.readings: dict[str, Reading] = {}
         self._streams: dict[str, TableStream | UnreadableStream] = {}
 
@@ -237,8 +212,7 @@ class Replication:
             idle=idle,
             namespace=configured.stream.namespace,
             copy_starts_again=state.generation is None,
-            # A schema without properties says nothing of them.
-            wanted=frozenset(configured.stream.json_schema.get("properties") or ()) or None,
+            properties=configured.stream.json_schema.get("properties"),
         )
         return TableStream(table, self._config, self.readings[table.key])
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
+from source_planetscale.sync.shard_task import ShardTask
 from source_planetscale.sync.shard_thread import ShardThread
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from source_planetscale.sync.delivery import Deliveries
     from source_planetscale.sync.reading import Reading
     from source_planetscale.vstream.cursor import Cursor
+    from source_planetscale.workers.crew import Crew
 
 _STREAMS_AT_ONCE = 16
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -42,12 +44,34 @@ class _Task:
         # A thread reads one keyspace.
         return self.readings[0].core
 
+    def for_thread(self, streams: int) -> ShardTask:
+        readings = self.readings
+        return ShardTask(
+            self.core,
+            readings[0].config,
+            self.members,
+            {reading.stream: reading.outlet for reading in readings},
+            {reading.stream: reading.changes for reading in readings},
+            readings[0].records,
+            streams,
+        )
+
 
 class Tasks:
     """Starts threads as others end; all methods are called by one thread."""
 
-    def __init__(self, deliveries: Deliveries, interrupted: threading.Event) -> None:
-        """Starts nothing yet."""
+    def __init__(
+        self, deliveries: Deliveries, interrupted: threading.Event, crew: Crew | None = None
+    ) -> None:
+        """Starts nothing yet.
+
+        Args:
+            deliveries: Where the records go.
+            interrupted: Set when nothing more is to be started.
+            crew: Processes that help to read; None for none.
+        """
+        self._crew = crew
+        self._streams = 1
         self._deliveries = deliveries
         self._interrupted = interrupted
         self._waiting: deque[_Task] = deque()
@@ -84,6 +108,13 @@ class Tasks:
         """The keys of the streams that wait for Vitess's throttler, as far as is known."""
         return {stream for thread in self._running if thread.running for stream in thread.held_back}
 
+    def stop_workers(self) -> list[ShardThread]:
+        """Has workers cover what they have read, and end; gives the threads that wait for that."""
+        stopping = [thread for thread in self._running if thread.stop()]
+        if self._crew is not None and stopping:
+            self._crew.stop()
+        return stopping
+
     def close(self) -> None:
         """Ends all threads."""
         self._deliveries.close()
@@ -92,6 +123,8 @@ class Tasks:
             thread.close()
         for thread in self._running:
             thread.join()
+        if self._crew is not None:
+            self._crew.close()
 
     def _queue(self, members: Iterable[tuple[Reading, Member]]) -> None:
         passes: dict[tuple[str, str], _Task] = {}
@@ -104,17 +137,20 @@ class Tasks:
                 passes.setdefault(log, _Task()).add(reading, member)
         # The log is purged after a while, a table is not.
         self._waiting.extend([*passes.values(), *copies])
-        streams = min(len(self._waiting) + len(self._running), _STREAMS_AT_ONCE)
+        self._streams = min(len(self._waiting) + len(self._running), _STREAMS_AT_ONCE)
         for task in self._waiting:
-            task.core.client.share(streams)
+            task.core.client.share(self._streams)
 
     def _start(self, task: _Task) -> None:
-        taken = {thread.lane for thread in self._running if thread.core is task.core}
+        taken = {thread.lane for thread in self._running if thread.task.core is task.core}
         # The first one uses the connection over which the shard's position was asked for.
         shard = task.members[0].cursor.shard
         lanes = chain([shard], (f"{shard} {number}" for number in count(2)))
         lane = next(lane for lane in lanes if lane not in taken)
-        batches = {reading.stream: reading.batches() for reading in task.readings}
-        thread = ShardThread(task.core, task.members, batches, self._deliveries, lane)
+        crew = self._crew
+        if crew is not None and not (crew.takes_all or self._waiting or self._running):
+            # A single task leaves other cores nothing to do.
+            crew = None
+        thread = ShardThread(task.for_thread(self._streams), self._deliveries, lane, crew)
         self._running.append(thread)
         thread.start()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.25
 _BURST_SECONDS = 2.0
+# How long what workers have read is waited for when a sync is told to stop.
+_STOP_SECONDS = 3.0
 _BURST_RECORDS = 10_000
 _RATE_LIMITED = AirbyteStreamStatusReason(type=AirbyteStreamStatusReasonType.RATE_LIMITED)
 # The platform takes a source for dead that gives neither records nor states for an hour or more.
@@ -73,17 +75,14 @@ class Turns:
         while self._readings:
             self._sync.tasks.look_after()
             if self._sync.interrupted.is_set():
+                yield from self._stop_workers()
                 yield from self._interrupted()
                 return
             yield from self._keep_alive()
             chosen = self._sync.deliveries.next_stream(self._uncovered(), _POLL_SECONDS)
             yield from self._tell_rate_limits()
             if chosen is not None and chosen in self._readings:
-                if chosen != self._current:
-                    yield from self._leave()
-                    self._current = chosen
-                    self._burst_since, self._burst_records = time.monotonic(), 0
-                yield from self._advance(chosen)
+                yield from self._turn_to(chosen)
 
     def _uncovered(self) -> str | None:
         """The stream whose burst goes on: between records of two streams there has to be a state."""
@@ -92,6 +91,14 @@ class Turns:
             return None
         over = self._burst_records >= _BURST_RECORDS or time.monotonic() - self._burst_since >= _BURST_SECONDS
         return None if over else current
+
+    def _turn_to(self, stream: str) -> Iterator[AirbyteMessage]:
+        """Lets a stream emit, after the current one has covered what it has emitted."""
+        if stream != self._current:
+            yield from self._leave()
+            self._current = stream
+            self._burst_since, self._burst_records = time.monotonic(), 0
+        yield from self._advance(stream)
 
     def _leave(self) -> Iterator[AirbyteMessage]:
         """Has the current stream cover what it has emitted."""
@@ -148,10 +155,22 @@ class Turns:
                 yield as_airbyte_message(descriptor, AirbyteStreamStatus.RUNNING, reasons)
         self._rate_limited = held
 
+    def _stop_workers(self) -> Iterator[AirbyteMessage]:
+        """Emits what workers have read, with the states that cover it."""
+        stopping = self._sync.tasks.stop_workers()
+        deadline = time.monotonic() + _STOP_SECONDS
+        while stopping and time.monotonic() < deadline:
+            # What a thread has delivered is there when it has ended.
+            running = any(thread.running for thread in stopping)
+            chosen = self._sync.deliveries.next_stream(None, _POLL_SECONDS if running else 0.0)
+            if chosen is not None and chosen in self._readings:
+                yield from self._turn_to(chosen)
+            elif not running:
+                return
+
     def _interrupted(self) -> Iterator[AirbyteMessage]:
         error = TransientError(
-            "The sync was told to stop before it was done. What was read is saved; the next sync goes on "
-            "from there."
+            "The sync was told to stop before it was done. The next sync goes on from its last state."
         )
         yield from self._leave()
         for stream, reading in list(self._readings.items()):

@@ -84,6 +84,13 @@ class Position:
                 return False
         return True
 
+    def beyond(self, other: Position) -> int:
+        """Counts roughly what it holds more of than another position: transactions, or bytes of a file."""
+        counts = (
+            _count(spans) - _count(other.members.get(source, ())) for source, spans in self.members.items()
+        )
+        return sum(max(count, 0) for count in counts)
+
     def _offsets(self) -> Iterable[tuple[str, int]]:
         return ((file, spans[-1][1]) for file, spans in self.members.items())
 
@@ -126,6 +133,10 @@ class Goal:
             if self.ends:
                 return True
         return Position.parse(text).contains(self._position)
+
+
+def _count(spans: Intervals) -> int:
+    return sum(end - start + 1 for start, end in spans)
 
 
 def _collect_gtids(item: str, found: dict[str, list[tuple[int, int]]]) -> None:

@@ -34,6 +34,7 @@ from source_planetscale.output import channel_of
 from source_planetscale.output.socket_channel import SocketChannel
 from source_planetscale.output.stdout import Stdout, StdoutChannel
 from source_planetscale.records.batches import BatchMaker
+from source_planetscale.records.message import FinishedBatch, batch_of
 from source_planetscale.records.sequence import ChangeSequence
 from source_planetscale.records.wire import airbyte_pb2 as wire
 from unit_tests.support.events import KEYSPACE, TABLE, change, fields, row, rows, small_copy, transaction
@@ -139,8 +140,8 @@ def changed(key: int, shard: str = "-80") -> RecordBatch:
 
 
 def made(runs: list[Any], shard: str) -> RecordBatch:
-    maker = BatchMaker(TABLE, CONFIG, ChangeSequence(0, 0), ChangeSequence(0, 0), KEYSPACE)
-    batch = maker.batch(runs, shard)
+    maker = BatchMaker(TABLE, CONFIG, ChangeSequence(0, 0), ChangeSequence(0, 0))
+    batch = batch_of(maker, runs, shard, KEYSPACE)
     assert batch is not None
     return batch
 
@@ -302,3 +303,142 @@ def test_states_are_the_sign_of_life_over_sockets_alone(destination: Destination
     assert isinstance(destination.channel, SocketChannel)
     assert destination.channel.states_are_heartbeat
     assert not stdout.states_are_heartbeat
+
+
+class Laid:
+    """Rows that were laid out elsewhere, in memory that is written again as soon as it is freed.
+
+    Attributes:
+        batch: The rows as a batch.
+        freed: How often its place was freed.
+    """
+
+    def __init__(
+        self,
+        *keys: int,
+        partition: str = "w1.0-1",
+        closes: bool = False,
+        copied: bool = True,
+        shard: str = "-80",
+    ) -> None:
+        self._place = bytearray(b"".join(map(laid_line, keys)))
+        self.freed = 0
+        self.batch = FinishedBatch(
+            memoryview(self._place),
+            partition=partition,
+            closes=closes,
+            free=self._free,
+            stream=TABLE.name,
+            namespace=KEYSPACE,
+            shard=shard,
+            copied=copied,
+            count=len(keys),
+        )
+
+    def _free(self) -> None:
+        self.freed += 1
+        self._place[:] = bytes(len(self._place))
+
+
+def laid_line(key: int) -> bytes:
+    return b'{"type":"RECORD","record":{"data":{"id":%d},"laid":"elsewhere"}}\n' % key
+
+
+def states_of(messages: list[dict[str, Any]]) -> list[tuple[int, str, float]]:
+    """The id, the partition and the count of each state, in the order of their ids."""
+    found = [message["state"] for message in messages if message["type"] == "STATE"]
+    return sorted((s["id"], s["partition_id"], s["sourceStats"]["recordCount"]) for s in found)
+
+
+def test_rows_that_were_laid_out_elsewhere_are_sent_as_they_are_and_freed_then(
+    destination: Destination,
+) -> None:
+    laid = [Laid(1, 2), Laid(3), Laid()]
+    for each in laid:
+        destination.channel.emit(each.batch)
+    # The place of the rows is another one's by now.
+    assert [each.freed for each in laid] == [1, 1, 1]
+    assert destination.received(0) == [json.loads(laid_line(key)) for key in (1, 2)]
+    assert destination.received(1) == [json.loads(laid_line(3))]
+    assert destination.said() == []
+
+
+def test_rows_are_not_freed_before_all_of_them_are_sent(tmp_path: Path) -> None:
+    with closing(Destination(tmp_path, "JSONL")) as destination:
+        laid = Laid(*range(100_000))
+        client = destination.clients[0]
+        sender = threading.Thread(target=destination.channel.emit, args=(laid.batch,), daemon=True)
+        sender.start()
+        # More than a socket holds: the rest waits for the destination.
+        assert client.recv(1)
+        sender.join(0.05)
+        assert sender.is_alive()
+        assert laid.freed == 0
+        expected = b"".join(map(laid_line, range(100_000)))
+        data = bytearray(expected[:1])
+        while len(data) < len(expected):
+            data += client.recv(1 << 20)
+        sender.join(SECONDS)
+        assert not sender.is_alive()
+        assert data == expected
+        assert laid.freed == 1
+
+
+def test_a_partition_that_ends_elsewhere_is_named_by_the_next_state_while_others_wait(
+    destination: Destination,
+) -> None:
+    for message in (
+        copied(1),
+        Laid(2, 3).batch,
+        Laid(9, partition="w2.0-1").batch,
+        copied(4),
+        Laid(5, closes=True).batch,
+        state(6),
+        copied(6),
+        state(6),
+        Laid(partition="w2.0-1", closes=True).batch,
+        state(6),
+    ):
+        destination.channel.emit(message)
+    sent = destination.received(0) + destination.received(1)
+    records = [message["record"] for message in sent if message["type"] == "RECORD"]
+    own = {record["data"]["id"]: record["partition_id"] for record in records if "laid" not in record}
+    assert own == {1: "0-1", 4: "0-1", 6: "0-1"}
+    assert states_of(sent) == [(1, "w1.0-1", 3.0), (2, "0-1", 3.0), (3, "w2.0-1", 1.0)]
+    assert states_of(destination.said()) == states_of(sent)
+
+
+def test_a_partition_that_goes_on_elsewhere_is_named_by_no_state(destination: Destination) -> None:
+    for message in (
+        Laid(1).batch,
+        state(1),
+        Laid(2, 3).batch,
+        state(2),
+        Laid(4, closes=True).batch,
+        state(1),
+    ):
+        destination.channel.emit(message)
+    assert states_of(destination.said()) == [(1, "0-1", 0.0), (2, "0-2", 0.0), (3, "w1.0-1", 4.0)]
+
+
+def test_the_changes_of_a_shard_stay_on_one_socket_wherever_they_were_laid_out(
+    destination: Destination,
+) -> None:
+    for message in (
+        Laid(1, copied=False, shard="-80").batch,
+        changed(2, "80-"),
+        changed(3, "-80"),
+        Laid(4, copied=False, shard="80-").batch,
+        Laid(5, copied=False, shard="-80", closes=True).batch,
+        Laid(6, copied=False, shard="-80", partition="w1.0-2").batch,
+    ):
+        destination.channel.emit(message)
+    assert [ids(destination.received(number)) for number in (0, 1)] == [[1, 3, 5, 6], [2, 4]]
+
+
+def test_rows_of_the_copy_that_were_laid_out_elsewhere_use_the_sockets_in_turns(
+    destination: Destination,
+) -> None:
+    for key in (1, 2, 3):
+        destination.channel.emit(Laid(key).batch)
+    assert [ids(destination.received(number)) for number in (0, 1)] == [[1, 3], [2]]

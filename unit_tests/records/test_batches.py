@@ -10,6 +10,7 @@ import pytest
 
 from source_planetscale.records.added import ADDED_COLUMNS, added_properties
 from source_planetscale.records.batches import BatchMaker
+from source_planetscale.records.message import batch_of
 from source_planetscale.records.sequence import ChangeSequence
 from unit_tests.support.events import NOON, SHARD, TABLE, change, fields, gtid, rows, small_copy, transaction
 from unit_tests.support.fakes import CONFIG
@@ -31,7 +32,7 @@ def data(config: Config, responses: Iterable[wire.VStreamResponse], *, copying: 
     """The data of the records that responses make, deletes among them where they are tracked."""
     shard = reader(track_changes=config is not CONFIG) if copying else reader(after(5), track_changes=True)
     maker = BatchMaker(TABLE, config, ChangeSequence(0, 1000), ChangeSequence(0, 0))
-    batch = maker.batch(feed(shard, responses), SHARD)
+    batch = batch_of(maker, feed(shard, responses), SHARD)
     return [] if batch is None else [message.record.data for message in batch.messages() if message.record]
 
 
@@ -43,7 +44,7 @@ def test_columns_that_nobody_wants_are_left_out() -> None:
     maker = BatchMaker(
         TABLE, CDC, ChangeSequence(0, 1000), ChangeSequence(0, 0), wanted={"note", "_ab_cdc_cursor"}
     )
-    batch = maker.batch(feed(reader(), small_copy(ONE)), SHARD)
+    batch = batch_of(maker, feed(reader(), small_copy(ONE)), SHARD)
     assert batch is not None
     (message,) = batch.messages()
     assert message.record is not None
@@ -60,8 +61,8 @@ def test_a_batch_of_left_out_deletes_is_none() -> None:
     runs = reader(after(5), track_changes=True).read(
         transaction(6, fields(), rows(change(ONE))).SerializeToString()
     )
-    assert maker.batch(runs, SHARD) is None
-    assert maker.batch([], SHARD) is None
+    assert batch_of(maker, runs, SHARD) is None
+    assert batch_of(maker, [], SHARD) is None
 
 
 def test_changes_carry_when_they_were_made_and_a_growing_number() -> None:
@@ -97,7 +98,7 @@ def test_the_schema_names_the_columns_that_records_have() -> None:
 
 def test_the_lines_of_a_batch_and_its_messages_say_the_same() -> None:
     maker = BatchMaker(TABLE, BOTH, ChangeSequence(0, 0), ChangeSequence(0, 0))
-    batch = maker.batch(reader(after(5), track_changes=True).read(CHANGES.SerializeToString()), SHARD)
+    batch = batch_of(maker, reader(after(5), track_changes=True).read(CHANGES.SerializeToString()), SHARD)
     assert batch is not None
     messages = [message.record for message in batch.messages()]
     lines = [json.loads(line)["record"] for line in batch.text.splitlines()]

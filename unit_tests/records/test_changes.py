@@ -13,6 +13,7 @@ import pytest
 from source_planetscale.mysql.database import BinlogStatus
 from source_planetscale.records.added import added_properties
 from source_planetscale.records.batches import BatchMaker
+from source_planetscale.records.message import batch_of
 from source_planetscale.records.sequence import ChangeSequence
 from unit_tests.support.events import (
     KEYLESS,
@@ -48,7 +49,7 @@ def data_of(config: Config, *events: wire.VEvent) -> list[dict[str, Any]]:
     shard = reader(after(5), track_changes=True)
     runs = feed(shard, [transaction(6, fields(), *events)])
     maker = BatchMaker(TABLE, config, ChangeSequence(0, 1000), ChangeSequence(0, 0))
-    batch = maker.batch(runs, SHARD)
+    batch = batch_of(maker, runs, SHARD)
     if batch is None:
         return []
     return [json.loads(line)["record"]["data"] for line in batch.text.splitlines()]

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from source_planetscale.endpoint import Endpoint, Keyspace, TabletType
     from source_planetscale.table import Table
+    from source_planetscale.workers.crew import Crew
 
 PASSWORD = "pscale_pw_secret"
 CONFIG = Config("db.example.com", KEYSPACE, "user", PASSWORD, max_retries=2, timeout_seconds=60)
@@ -329,6 +330,7 @@ class Reading:
         interrupted: Tells the sync to stop.
         properties: The columns that the connection selects.
         errors: What ended streams.
+        crew: The workers that read instead.
     """
 
     vtgate: FakeVtgate
@@ -346,6 +348,7 @@ class Reading:
     interrupted: threading.Event = field(default_factory=threading.Event)
     properties: Mapping[str, Any] = field(default_factory=dict)
     errors: dict[str, Exception] = field(default_factory=dict)
+    crew: Crew | None = None
 
     def core(self) -> Core:
         """With what the shards are read."""
@@ -373,6 +376,7 @@ class Reading:
             logging.getLogger("test"),
             self.interrupted,
             batched=self.batched,
+            crew=self.crew,
         )
         self._catalog = ConfiguredAirbyteCatalog(
             streams=[configured(table, self.modes.get(table.name, self.mode)) for table in tables]
@@ -464,9 +468,9 @@ def stand_in(
     def schema(_: object, keyspace: Keyspace) -> FakeDatabase:
         return database if isinstance(database, FakeDatabase) else database[keyspace.name]
 
-    for room in ("sync.replication", "check"):
+    for room in ("connections", "check"):
         replace(f"source_planetscale.{room}.VStreamClient", client)
-    for room in ("sync.replication", "check", "discover"):
+    for room in ("connections", "check", "discover"):
         replace(f"source_planetscale.{room}.Database", schema)
     replace("source_planetscale.config.Patience", partial(Patience, least_seconds=0.0))
 

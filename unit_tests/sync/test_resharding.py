@@ -128,7 +128,7 @@ def test_new_shards_wait_until_all_old_ones_have_been_read_to_their_end() -> Non
 
 @pytest.fixture
 def _state_after_every_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("source_planetscale.sync.checkpoint.ROWS_BETWEEN_CHECKPOINTS", 0)
+    monkeypatch.setattr("source_planetscale.follow.checkpoint.ROWS_BETWEEN_CHECKPOINTS", 0)
     monkeypatch.setattr("source_planetscale.sync.delivery._JOINED_BYTES", 1)
 
 

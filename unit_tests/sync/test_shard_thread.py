@@ -16,13 +16,14 @@ from airbyte_cdk.models import FailureType
 
 from source_planetscale.follow.member import Member
 from source_planetscale.follow.stall import StallClock
-from source_planetscale.records.batches import BatchMaker
 from source_planetscale.records.sequence import ChangeSequence
 from source_planetscale.shape import shape_of
 from source_planetscale.state import StreamState
 from source_planetscale.sync.delivery import Deliveries, Delivery
+from source_planetscale.sync.shard_task import ShardTask
 from source_planetscale.sync.shard_thread import ShardThread
 from source_planetscale.table import Column
+from source_planetscale.workers.messages import Outlet
 from unit_tests.support.events import (
     KEYLESS,
     KEYSPACE,
@@ -284,14 +285,20 @@ class Waiting:
         opened = threading.Event()
         changes = [transaction(6, fields(), inserted(ONE)), transaction(10, inserted(TWO))]
         self.core = Reading(FakeVtgate({SHARD: [[opened.set, *changes]]})).core()
-        batches = BatchMaker(TABLE, CONFIG, ChangeSequence(0, 0), ChangeSequence(0, 0))
+        numbers = ChangeSequence(0, 0)
+        task = ShardTask(
+            self.core,
+            CONFIG,
+            [Member(TABLE, after(5))],
+            {"orders": Outlet(TABLE)},
+            {"orders": numbers},
+            numbers,
+        )
         self._opened = opened
         self._now = 0.0
         self._stall = StallClock(lambda: self._now)
         self._deliveries = deliveries
-        self._thread = ShardThread(
-            self.core, [Member(TABLE, after(5))], {"orders": batches}, deliveries, "0", self._stall
-        )
+        self._thread = ShardThread(task, deliveries, "0", stall=self._stall)
 
     def __enter__(self) -> Waiting:
         self._thread.start()

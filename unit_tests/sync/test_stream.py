@@ -58,7 +58,7 @@ FULL = SyncMode.full_refresh
 
 @pytest.fixture
 def _checkpoint_after_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("source_planetscale.sync.checkpoint.ROWS_BETWEEN_CHECKPOINTS", 1)
+    monkeypatch.setattr("source_planetscale.follow.checkpoint.ROWS_BETWEEN_CHECKPOINTS", 1)
 
 
 # States.

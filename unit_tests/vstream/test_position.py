@@ -112,3 +112,34 @@ def test_any_text_is_a_position_or_a_position_error(text: str) -> None:
     except PositionError:
         return
     assert parsed.contains(parsed)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "more"),
+    [
+        (f"MySQL56/{A}:1-10", f"MySQL56/{A}:1-4", 6),
+        (f"MySQL56/{A}:1-10", f"MySQL56/{A}:1-10", 0),
+        (f"MySQL56/{A}:1-4", f"MySQL56/{A}:1-10", 0),
+        (f"MySQL56/{A}:1-10,{B}:1-3", f"MySQL56/{A}:1-12,{B}:1", 2),
+        (f"MySQL56/{A}:1-10,{B}:1-3", f"MySQL56/{A}:1-4", 9),
+        (f"MySQL56/{A}:1-10", f"MySQL56/{B}:1-300", 10),
+        (f"MySQL56/{A}:1-10:tag:1-5", f"MySQL56/{A}:1-10:tag:1-2", 3),
+        (f"MySQL56/{A}:1-3:7-9", f"MySQL56/{A}:1-4", 2),
+        (f"MySQL56/{A}:1-10", "MySQL56/", 10),
+        ("MySQL56/", f"MySQL56/{A}:1-10", 0),
+        ("MariaDB/0-1-20,1-1-5", "MariaDB/0-2-15,1-1-5", 5),
+        ("FilePos/binlog.000002:5000", "FilePos/binlog.000002:1000", 4000),
+    ],
+)
+def test_what_a_position_holds_more_of_is_counted_by_source(one: str, other: str, more: int) -> None:
+    assert position(one).beyond(position(other)) == more
+
+
+@given(gtid_sets | simple_sets, gtid_sets | simple_sets)
+def test_a_position_is_beyond_one_that_it_contains_by_its_transactions_more(
+    one: dict[str, list[tuple[int, int]]], two: dict[str, list[tuple[int, int]]]
+) -> None:
+    both = {uuid: [*one.get(uuid, []), *two.get(uuid, [])] for uuid in one.keys() | two.keys()}
+    more = position(_text(both)).beyond(position(_text(two)))
+    assert more == len(_members(both) - _members(two))
+    assert position(_text(two)).beyond(position(_text(both))) == 0

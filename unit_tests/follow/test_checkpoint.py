@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from source_planetscale.sync.checkpoint import ROWS_BETWEEN_CHECKPOINTS, CheckpointPolicy
+from source_planetscale.follow.checkpoint import ROWS_BETWEEN_CHECKPOINTS, CheckpointPolicy
 
 
 def test_time_makes_a_state_due_once_a_cursor_has_moved() -> None:
