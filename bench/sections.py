@@ -159,20 +159,19 @@ class Bench:
                 for way, found in costs.items():
                     found.append(replayed(way, recording, config, streams))
         least = {way: best(found).own["seconds"] for way, found in costs.items()}
-        for way in WAYS:
-            rows = len(TABLES) * self.size.kind_rows / least[way]
+        rows = len(TABLES) * self.size.kind_rows
+        for way in (*WAYS, *by_workers):
             faster = least[PIPE] / least[way]
-            goal = () if way == PIPE else ("more rows than stdout", faster > 1)
+            figures = f"{rows / least[way]:,.0f} rows a second, {faster:.2f} x stdout"
+            if not way.processes:
+                yield Line(f"recorded stream over {way}", figures)
+                continue
+            quicker = least[way._replace(processes=0)] / least[way]
             yield Line(
-                f"recorded stream over {way}", f"{rows:,.0f} rows a second, {faster:.2f} x stdout", *goal
-            )
-        for way in by_workers:
-            one, two = least[way._replace(processes=0)], least[way]
-            yield Line(
-                f"recorded stream over {way}: two workers",
-                f"{two:.2f} s beside {one:.2f} s of one process, {one / two:.2f} x as quick",
-                "1.7 x",
-                one / two >= 1.7,
+                f"recorded stream over {way}, two workers",
+                f"{figures}, {quicker:.2f} x one process",
+                "1.7 x one process, more than stdout",
+                quicker >= 1.7 and faster > 1,
             )
 
     def catch_up(self) -> Iterator[Line]:
