@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import select
 import socket
-import struct
-import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -24,56 +21,18 @@ from source_planetscale.workers.link import (
     needs_slot,
     new_memory,
 )
-from source_planetscale.workers.messages import Freed
 from source_planetscale.workers.port import Port
 from unit_tests.support.fakes import DEADLINE
+from unit_tests.support.links import Task, linked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from source_planetscale.workers.link import Received
 
 FEW_BYTES = 16 << 10
 IN_SLOT = FEW_BYTES + 1
 LARGER_THAN_SLOT = SLOT_BYTES + 1
-
-
-@contextmanager
-def linked() -> Iterator[tuple[Link, Link]]:
-    """The end of the connector, and the end of a worker."""
-    memory = new_memory()
-    one, other = socket.socketpair()
-    # What does not come is an error of the test, not its end.
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", int(DEADLINE), 0))
-    with (
-        Link(one, mapped(os.dup(memory)), lambda link, slot: link.send(Freed(slot))) as ours,
-        Link(other, mapped(memory), lambda _link, _slot: None) as theirs,
-    ):
-        yield ours, theirs
-
-
-class Task(threading.Thread):
-    """Does something in a thread, and keeps the error that ended it."""
-
-    def __init__(self, do: Callable[[], object]) -> None:
-        super().__init__(daemon=True)
-        self.error: Exception | None = None
-        self._do = do
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._do()
-        except Exception as error:
-            self.error = error
-
-    def waits(self) -> bool:
-        self.join(0.05)
-        return self.is_alive()
-
-    def ended(self) -> bool:
-        self.join(DEADLINE)
-        return not self.is_alive()
 
 
 def rows_of(number: int, size: int) -> bytes:

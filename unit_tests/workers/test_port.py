@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
-import struct
-import threading
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -18,10 +14,10 @@ from hypothesis import strategies as st
 
 from source_planetscale.errors import ConfigError, SourceError, TransientError
 from source_planetscale.records.sequence import ChangeSequence
-from source_planetscale.workers.link import SLOTS, Link, LinkClosedError, mapped, new_memory
-from source_planetscale.workers.messages import Answer, Freed, NumbersAsked, Said, TroubleAsked
+from source_planetscale.workers.link import SLOTS, Link, LinkClosedError
+from source_planetscale.workers.messages import Answer, NumbersAsked, Said, TroubleAsked
 from source_planetscale.workers.port import DetourFrom, LogTo, NumbersFrom, Port
-from unit_tests.support.fakes import DEADLINE
+from unit_tests.support.links import Task, linked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,42 +30,10 @@ ADDRESS = ("127.0.0.1", 4242)
 
 
 @contextmanager
-def linked() -> Iterator[tuple[Link, Port]]:
+def ported() -> Iterator[tuple[Link, Port]]:
     """The connector's end of a link, and a worker's."""
-    memory = new_memory()
-    one, other = socket.socketpair()
-    # What does not come is an error of the test, not its end.
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", int(DEADLINE), 0))
-    with (
-        Link(one, mapped(os.dup(memory)), lambda link, slot: link.send(Freed(slot))) as connector,
-        Link(other, mapped(memory), lambda _link, _slot: None) as worker,
-    ):
+    with linked() as (connector, worker):
         yield connector, Port(worker)
-
-
-class Task(threading.Thread):
-    """Does something in a thread; keeps what came of it."""
-
-    def __init__(self, do: Callable[[], object]) -> None:
-        super().__init__(daemon=True)
-        self.result: object = None
-        self.error: Exception | None = None
-        self._do = do
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self.result = self._do()
-        except Exception as error:
-            self.error = error
-
-    def waits(self) -> bool:
-        self.join(0.05)
-        return self.is_alive()
-
-    def ended(self) -> bool:
-        self.join(DEADLINE)
-        return not self.is_alive()
 
 
 class Connector(Task):
@@ -103,7 +67,7 @@ def send_all(port: Port, count: int) -> None:
 
 @pytest.mark.parametrize("freed_after", range(SLOTS + 1))
 def test_a_question_gets_its_answer_while_slots_are_freed(freed_after: int) -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         send_all(port, SLOTS)
         taken = [connector.receive() for _ in range(SLOTS)]
         asking = Task(lambda: port.ask("why"))
@@ -123,7 +87,7 @@ def test_a_question_gets_its_answer_while_slots_are_freed(freed_after: int) -> N
 
 @pytest.mark.parametrize("answer", [None, 0, "", []])
 def test_an_answer_of_nothing_is_an_answer(answer: object) -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         Connector(connector, lambda _: answer)
         asking = Task(lambda: port.ask("why"))
         assert asking.ended()
@@ -139,7 +103,7 @@ def test_an_answer_of_nothing_is_an_answer(answer: object) -> None:
     ids=["for an answer", "for a slot"],
 )
 def test_the_end_of_the_connector_ends_a_wait(wait: Callable[[Port], object]) -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         task = Task(lambda: wait(port))
         assert task.waits()
         connector.close()
@@ -151,14 +115,14 @@ def test_the_end_of_the_connector_ends_a_wait(wait: Callable[[Port], object]) ->
 
 
 def test_what_is_said_is_sent_at_once_where_no_thread_speaks() -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         port.say("one")
         port.say("two")
         assert [connector.receive().message for _ in range(2)] == ["one", "two"]
 
 
 def test_what_is_said_while_another_thread_waits_is_sent_before_its_next_message() -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         speaking = Task(lambda: send_all(port, SLOTS + 1))
         taken = [connector.receive() for _ in range(SLOTS)]
         assert speaking.waits()
@@ -177,14 +141,14 @@ def test_what_is_said_while_another_thread_waits_is_sent_before_its_next_message
 
 
 def test_a_message_that_is_not_made_is_not_sent() -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         port.try_to_send(lambda: None)
         port.try_to_send(lambda: "made")
         assert connector.receive().message == "made"
 
 
 def test_what_is_said_to_a_connector_that_is_gone_is_lost() -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         connector.close()
         port.say("one")
         port.try_to_send(lambda: "two")
@@ -203,7 +167,7 @@ def test_nothing_that_several_threads_say_is_lost_or_changes_its_order(words: li
                 port.send((name, word), ROWS)
 
     found: list[list[int]] = [[] for _ in words]
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         tasks = [Task(partial(speak, port, name)) for name, _ in enumerate(words)]
         while len(found[0]) < len(words[0]):
             keep(connector.receive(), found)
@@ -237,7 +201,7 @@ def test_numbers_ascend_without_repetition_and_are_asked_for_in_blocks(taken: li
 
     last, left = {"": 100, "orders": 7}, {"": 0, "orders": 0}
     asked: list[NumbersAsked] = []
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         answering = Connector(connector, answer)
         numbers = {table: NumbersFrom(port, table) for table in sequences}
         for table, count in taken:
@@ -256,7 +220,7 @@ def test_numbers_ascend_without_repetition_and_are_asked_for_in_blocks(taken: li
 
 
 def test_numbers_of_a_connector_that_is_gone_are_none() -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         connector.close()
         with pytest.raises(LinkClosedError):
             NumbersFrom(port, "orders").take(1)
@@ -275,7 +239,7 @@ def test_numbers_of_a_connector_that_is_gone_are_none() -> None:
     ids=["none", "transient", "with a cause"],
 )
 def test_a_detour_tells_the_trouble_that_the_connector_has(trouble: SourceError | None) -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         answering = Connector(connector, lambda _: trouble)
         detour = DetourFrom(port, 443, ADDRESS)
         found = detour.trouble()
@@ -288,7 +252,7 @@ def test_a_detour_tells_the_trouble_that_the_connector_has(trouble: SourceError 
 def test_a_trouble_arrives_without_the_exception_behind_it() -> None:
     # This one can be sent, and not be made again.
     cause = asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "no answer in time")
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         Connector(connector, lambda _: TransientError("The SSH server could not connect.", cause))
         found = DetourFrom(port, 443, ADDRESS).trouble()
     assert isinstance(found, TransientError)
@@ -296,7 +260,7 @@ def test_a_trouble_arrives_without_the_exception_behind_it() -> None:
 
 
 def test_a_detour_has_no_trouble_when_the_connector_is_gone() -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         detour = DetourFrom(port, 443, ADDRESS)
         asking = Task(detour.trouble)
         assert connector.receive().message == TroubleAsked(443)
@@ -312,7 +276,7 @@ def test_a_detour_has_no_trouble_when_the_connector_is_gone() -> None:
 @given(st.sampled_from([logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR]), st.text())
 @settings(deadline=None)
 def test_a_line_of_the_log_has_its_level_and_its_text(level: int, text: str) -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         logger = logging.Logger("worker", logging.DEBUG)
         logger.addHandler(LogTo(port))
         logger.log(level, text)
@@ -322,7 +286,7 @@ def test_a_line_of_the_log_has_its_level_and_its_text(level: int, text: str) -> 
 
 
 def test_lines_of_the_log_stand_before_what_is_sent_after_them() -> None:
-    with linked() as (connector, port):
+    with ported() as (connector, port):
         logger = logging.Logger("worker", logging.INFO)
         logger.addHandler(LogTo(port))
         logger.debug("too fine")
